@@ -1,0 +1,161 @@
+"""The policy and the model of a run, as files that other commands read."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.run_spec import RunSpec
+from mopo_tf2 import config as configuration
+from mopo_tf2.algorithms.mopo import MOPO
+from mopo_tf2.checkpoints import load_arrays, save_arrays
+from mopo_tf2.config import EnsembleConfig, UnknownFieldError
+from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+from mopo_tf2.errors import InputError
+from mopo_tf2.networks.gaussian_policy import GaussianPolicy, policy_weights
+from mopo_tf2.types import FloatArray, PolicyFn
+
+POLICY_FILE = Path("policy", "policy.npz")
+MODEL_FILE = Path("model", "model.npz")
+_ARCHITECTURE = (
+    "num_networks",
+    "num_elites",
+    "hidden_dim",
+    "num_hidden_layers",
+    "separate_mean_var",
+    "deterministic",
+    "weight_decays",
+)
+
+
+def export_policy(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
+    """Write the present policy and what is needed to evaluate it."""
+    weights = policy_weights(algorithm.sac.policy)
+    metadata = {
+        "obs_dim": int(weights[0].shape[0]),
+        "act_dim": algorithm.sac.act_dim,
+        "hidden_layer_sizes": list(spec.algorithm.sac.hidden_layer_sizes),
+        "environment": spec.environment,
+        "physics": spec.physics,
+        "max_path_length": spec.algorithm.max_path_length,
+        "epoch": algorithm.epoch,
+        "seed": spec.seed,
+    }
+    save_arrays(run / POLICY_FILE, {str(i): w for i, w in enumerate(weights)}, metadata)
+
+
+def export_model(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
+    """Write the trained ensemble: weights, scaler, bounds, elites."""
+    ensemble = algorithm.ensemble
+    metadata = {
+        "obs_dim": ensemble.obs_dim,
+        "act_dim": ensemble.act_dim,
+        "ensemble": configuration.to_dict(ensemble.config),
+        "elites": ensemble.elites,
+        "val_loss": algorithm.model_metrics["model/val_loss"],
+        "dataset": spec.dataset,
+        "seed": spec.seed,
+    }
+    arrays = {name: variable.numpy() for name, variable in ensemble.named_variables().items()}
+    save_arrays(run / MODEL_FILE, arrays, metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedPolicy:
+    """A policy that a run exported.
+
+    policy:   the network.
+    metadata: environment, physics, max_path_length, epoch, seed.
+    """
+
+    policy: GaussianPolicy
+    metadata: dict[str, Any]
+
+    def deterministic(self) -> PolicyFn:
+        """Return the policy's mode as a function on the host."""
+        obs_dim = self.metadata["obs_dim"]
+        mode = tf.function(
+            self.policy.mode, input_signature=[tf.TensorSpec([None, obs_dim], tf.float32)]
+        )
+
+        def act(observations: FloatArray) -> FloatArray:
+            return np.asarray(mode(observations.astype(np.float32)))
+
+        return act
+
+
+def load_policy(run: Path) -> SavedPolicy:
+    """Read the policy that the run folder ``run`` exported.
+
+    Raises:
+        InputError: if there is none, or it is damaged.
+    """
+    _require_run(run, POLICY_FILE, "policy")
+    arrays, metadata = load_arrays(run / POLICY_FILE)
+    try:
+        policy = GaussianPolicy(metadata["act_dim"], metadata["hidden_layer_sizes"])
+        policy.build((None, metadata["obs_dim"]))
+        policy.set_weights([arrays[str(i)] for i in range(len(arrays))])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{run / POLICY_FILE} does not hold a policy: {error}.") from error
+    return SavedPolicy(policy, metadata)
+
+
+def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
+    """Return ``spec`` with the ensemble's sizes taken from the model that it loads.
+
+    Args:
+        spec: of a run with ``model``.
+        explicit: fields that the user set; these must agree with the model.
+
+    Raises:
+        InputError: if there is no such model, or a field set by the user contradicts it.
+    """
+    run = Path(spec.model or "")
+    _require_run(run, MODEL_FILE, "model")
+    _, metadata = load_arrays(run / MODEL_FILE)
+    saved = configuration.from_dict(EnsembleConfig, metadata["ensemble"])
+    for name in _ARCHITECTURE:
+        wanted, present = getattr(spec.algorithm.ensemble, name), getattr(saved, name)
+        if name in explicit and wanted != present:
+            raise InputError(
+                f"--set {name}={wanted} contradicts the model of {run}, which has {present}: "
+                "leave it out, or train another model."
+            )
+    taken = {name: getattr(saved, name) for name in _ARCHITECTURE}
+    ensemble = dataclasses.replace(spec.algorithm.ensemble, **taken)
+    return dataclasses.replace(
+        spec, algorithm=dataclasses.replace(spec.algorithm, ensemble=ensemble)
+    )
+
+
+def load_model(run: Path, ensemble: GaussianEnsemble) -> float:
+    """Put the model that ``run`` exported into ``ensemble``; return its hold-out loss.
+
+    Raises:
+        InputError: if there is none, it is damaged, or it is of another task.
+    """
+    _require_run(run, MODEL_FILE, "model")
+    arrays, metadata = load_arrays(run / MODEL_FILE)
+    try:
+        found = (metadata["obs_dim"], metadata["act_dim"])
+        if found != (ensemble.obs_dim, ensemble.act_dim):
+            raise InputError(
+                f"the model of {run} has {found[0]} observation and {found[1]} action dimensions, "
+                f"the task has {ensemble.obs_dim} and {ensemble.act_dim}."
+            )
+        for name, variable in ensemble.named_variables().items():
+            variable.assign(arrays[name])
+        ensemble.elites = list(metadata["elites"])
+        return float(metadata["val_loss"])
+    except (KeyError, UnknownFieldError) as error:
+        raise InputError(f"{run / MODEL_FILE} does not hold a model: {error}.") from error
+
+
+def _require_run(run: Path, file: Path, what: str) -> None:
+    if not run.is_dir():
+        raise InputError(f"expected a run folder {run}, found none.")
+    if not (run / file).is_file():
+        raise InputError(f"{run} holds no {what} yet: expected {run / file}.")

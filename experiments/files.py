@@ -1,0 +1,124 @@
+"""Files that are either whole or not there: atomic writing, checks of folders, hashes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mopo_tf2.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that takes its place if the block ends well.
+
+    The temporary name keeps the suffix (libraries choose a format by it) and starts with a dot.
+    On an exception, Ctrl-C included, the temporary file is removed and ``path`` is as it was.
+
+    Args:
+        path: the file to write or to replace; its folder must exist.
+
+    Yields:
+        The path to write to, an empty file in the same folder.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes the file private; a result should be as readable as any other new file.
+        temporary.chmod(0o666 & ~_umask())
+        _flush_to_disk(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_to_disk(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write ``data`` to ``path`` as indented JSON, atomically.
+
+    Paths become strings, NumPy scalars and arrays numbers and lists.
+
+    Raises:
+        ValueError: if ``data`` holds inf or nan, which JSON does not have.
+        TypeError: if ``data`` holds something else that JSON does not have.
+    """
+    text = json.dumps(data, indent=2, allow_nan=False, default=_to_json)
+    write_bytes(path, (text + "\n").encode())
+
+
+def ensure_writable_folder(path: Path) -> Path:
+    """Make the folder ``path`` with its parents unless it is there, and try to write in it.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        InputError: if ``path`` is a file, or cannot be made or written in.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"Expected a folder, but {path} is a file: give another path.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot make the folder {path} ({error.strerror}): give a path in a writable folder."
+        ) from error
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"Cannot write in the folder {path} ({error.strerror}): "
+            "give another path or change its permissions."
+        ) from error
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of the bytes of ``path`` as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
+
+
+def _umask() -> int:
+    # The umask can only be read by setting it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush_to_disk(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""MOPO (Yu et al. 2020) in TensorFlow 2, faithful to the numbers of the original program."""

@@ -1,0 +1,1 @@
+"""Algorithms: each yields one dict of metrics per epoch and does no input or output."""

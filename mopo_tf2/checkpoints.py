@@ -1,0 +1,93 @@
+"""Arrays with plain metadata in one file, written atomically and read without pickles."""
+
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mopo_tf2.errors import InputError
+
+_METADATA = "metadata.json"
+_CHECKPOINT_NAME = re.compile(r"epoch_(\d+)\.npz")
+KEPT_CHECKPOINTS = 2
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write arrays and JSON-able metadata to ``path`` (.npz), whole or not at all.
+
+    Raises:
+        OSError: if the folder cannot be written to; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(file, allow_pickle=False, **{_METADATA: text}, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what ``save_arrays`` wrote: arrays and metadata. Checksums are verified.
+
+    Raises:
+        InputError: if the file is missing, damaged or not of this kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        metadata = json.loads(arrays.pop(_METADATA).tobytes())
+    except FileNotFoundError as error:
+        raise InputError(f"expected the file {path}, found none.") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged or not a file of mopo_tf2: {error}.") from error
+    return arrays, metadata
+
+
+def save_checkpoint(
+    folder: Path, epoch: int, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]
+) -> Path:
+    """Write ``folder/epoch_NNNNN.npz`` (``epoch`` epochs done) and remove all but the last two."""
+    path = folder / f"epoch_{epoch:05d}.npz"
+    save_arrays(path, arrays, counters)
+    for stale in checkpoints(folder)[:-KEPT_CHECKPOINTS]:
+        stale.unlink()
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in ``folder``, oldest first; none if there is no such folder."""
+    found = [path for path in folder.glob("epoch_*.npz") if _CHECKPOINT_NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.stem.removeprefix("epoch_")))
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Read the last whole checkpoint in ``folder``; None if there is none at all.
+
+    A damaged last checkpoint (a disk that failed) is passed over for the one before it.
+
+    Raises:
+        InputError: if there are checkpoints and none of them can be read.
+    """
+    found = checkpoints(folder)
+    error: InputError | None = None
+    for path in reversed(found):
+        try:
+            return load_arrays(path)
+        except InputError as damaged:
+            error = error or damaged
+    if error is not None:
+        raise error
+    return None

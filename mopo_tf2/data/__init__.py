@@ -1,0 +1,1 @@
+"""Offline data: files in, Transitions and pools out."""

@@ -1,0 +1,234 @@
+"""From what a user names (a file, a folder, an id) to transitions."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mopo_tf2.data import catalog, d4rl, minari, sources
+from mopo_tf2.data.d4rl import NextObservations
+from mopo_tf2.data.download import DownloadBar, download
+from mopo_tf2.data.validation import check_finite, validate
+from mopo_tf2.errors import InputError
+from mopo_tf2.types import Transitions
+
+_HDF5_SUFFIXES = (".hdf5", ".h5")
+_PICKLE_SUFFIXES = (".pkl", ".pickle", ".gz")
+_SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".npz", *_PICKLE_SUFFIXES)
+_SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / "datasets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A dataset in memory and where it came from.
+
+    name:         the id, or the file's name.
+    path:         the file or folder that was read.
+    sha256:       hash of the file's bytes (of several files: of their bytes one after the other).
+    transitions:  B rows on the host, float32 and bool.
+    task:         ``halfcheetah``, ``hopper``, ... if the id or D4RL's file name tells, else None.
+    rows_in_file: rows of the source; pairing leaves some of them out.
+    """
+
+    name: str
+    path: Path | None
+    sha256: str | None
+    transitions: Transitions
+    task: str | None
+    rows_in_file: int
+
+
+def load_dataset(
+    spec: str,
+    *,
+    next_observations: NextObservations = "shift",
+    terminate_on_end: bool = False,
+    max_episode_steps: int = 1000,
+    obs_dim: int | None = None,
+    act_dim: int | None = None,
+    max_size: int | None = None,
+    allow_download: bool = True,
+) -> Dataset:
+    """Read the transitions that ``spec`` names.
+
+    ``spec`` is, in this order: ``minari:ID``; a known id (``halfcheetah-medium-v2``,
+    ``hopper-mixed-v0``, ``halfcheetah-sac-replay-v0``; write ``./NAME`` for a file of that name); a
+    file of a kind that its suffix tells (.hdf5, .h5: D4RL; .npy: contiguous table; .npz: D4RL
+    columns; .pkl, .gz: BEAR pickle); a folder of softlearning checkpoints. D4RL's files are
+    looked for in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets`` and, if they are in neither, put
+    into the first of the two that is set.
+
+    Args:
+        spec: see above.
+        next_observations: ``"shift"``, ``"drop"`` or ``"file"``: see
+            ``d4rl.qlearning_transitions``. Concerns logs in order of time; sources whose rows hold
+            their own successor (.npy, pickles, Minari, .npz with next_observations) keep it.
+        terminate_on_end: see there.
+        max_episode_steps: see there.
+        obs_dim: O of the task; checked, and needed to read a .npy table. None: unchecked.
+        act_dim: A of the task; likewise.
+        max_size: for softlearning checkpoints: stop once this many rows are read.
+        allow_download: fetch a D4RL or Minari id that is not there.
+
+    Returns:
+        The dataset. Its values are finite, its dimensions those asked for. Action bounds and the
+        least number of rows are left to ``validation.validate``.
+
+    Raises:
+        InputError: if nothing has this name (with the nearest ids), if the download fails, or if
+            the data are unfit.
+
+    Original: mopo/off_policy/loader.py:restore_pool
+    """
+    if spec.startswith(minari.PREFIX):
+        dataset = _load_minari(spec.removeprefix(minari.PREFIX), allow_download)
+    else:
+        path, info = resolve(spec, allow_download=allow_download)
+        if path.suffix.lower() in _HDF5_SUFFIXES:
+            columns = d4rl.read_hdf5(path, with_next_observations=next_observations == "file")
+            transitions = _pair(
+                columns, str(path), next_observations, terminate_on_end, max_episode_steps
+            )
+            rows, used = len(columns["rewards"]), [path]
+        elif path.suffix.lower() == ".npz":
+            columns = sources.read_npz(path)
+            # A .npz that brings successors is a table of transitions, not a log.
+            mode: NextObservations = "file" if "next_observations" in columns else next_observations
+            transitions = _pair(columns, str(path), mode, terminate_on_end, max_episode_steps)
+            rows, used = len(columns["rewards"]), [path]
+        else:
+            transitions, used = _read_table(path, obs_dim, act_dim, max_size)
+            rows = len(transitions.rewards)
+        dataset = Dataset(
+            name=info.dataset_id if info else path.name,
+            path=path,
+            sha256=sha256_of(used),
+            transitions=transitions,
+            task=info.task if info else _task_of_file(path),
+            rows_in_file=rows,
+        )
+    validate(dataset.transitions, source=spec, obs_dim=obs_dim, act_dim=act_dim)
+    return dataset
+
+
+def resolve(spec: str, *, allow_download: bool = True) -> tuple[Path, catalog.DatasetInfo | None]:
+    """Return the file or folder of a known id or of a path, and what is known of the id.
+
+    Raises:
+        InputError: if there is no such path, no such id, or if the file cannot be had.
+    """
+    info = catalog.find(spec)
+    if info is not None:
+        return _file_of(info, allow_download), info
+    path = Path(spec).expanduser()
+    if path.exists():
+        if not path.is_dir() and path.suffix.lower() not in _SUFFIXES:
+            raise InputError(
+                f"{path} is of no known kind: expected a name that ends in {', '.join(_SUFFIXES)}, "
+                "or a folder of softlearning checkpoints."
+            )
+        return path, None
+    if path.suffix.lower() in _SUFFIXES or len(path.parts) > 1 or path.is_absolute():
+        raise InputError(f"there is no file {path}.")
+    near = catalog.nearest(spec)
+    raise InputError(
+        f"{spec!r} is neither a file nor a known dataset id"
+        + (f"; did you mean {' or '.join(near)}?" if near else "; give a path or a D4RL id.")
+    )
+
+
+def d4rl_folders() -> list[Path]:
+    """Return the folders in which D4RL's files are looked for; downloads go to the first.
+
+    D-69: D4RL looks into ``$D4RL_DATASET_DIR`` only, if that is set.
+
+    Original: d4rl/offline_env.py:set_dataset_path
+    """
+    named = os.environ.get("D4RL_DATASET_DIR")
+    default = Path("~/.d4rl/datasets").expanduser()
+    return [Path(named).expanduser(), default] if named else [default]
+
+
+def sha256_of(files: Iterable[Path]) -> str:
+    """Return the SHA-256 of the bytes of ``files``, one after the other, in hexadecimal."""
+    total = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def _file_of(info: catalog.DatasetInfo, allow_download: bool) -> Path:
+    if info.address is None:
+        path = _SHIPPED_FOLDER / info.file_name
+        if not path.exists():
+            raise InputError(
+                f"{path}, which ships with this project, is missing: check it out anew."
+            )
+        return path
+    folders = d4rl_folders()
+    for folder in folders:
+        if (folder / info.file_name).is_file():
+            return folder / info.file_name
+    if not allow_download:
+        raise InputError(
+            f"{info.file_name} of {info.dataset_id} is not in "
+            f"{' or '.join(map(str, folders))}; get it from {info.address} and put it there."
+        )
+    with DownloadBar(info.file_name) as bar:
+        bar.note(f"fetching {info.dataset_id} from {info.address} into {folders[0]}")
+        return download(
+            info.address, folders[0] / info.file_name, on_progress=bar, on_retry=bar.note
+        )
+
+
+def _pair(
+    columns: dict[str, npt.NDArray[Any]],
+    source: str,
+    next_observations: NextObservations,
+    terminate_on_end: bool,
+    max_episode_steps: int,
+) -> Transitions:
+    """Pair a log and name rows of the file, not of the transitions, if values are not finite."""
+    kept = d4rl.kept_rows(
+        columns,
+        max_episode_steps=max_episode_steps,
+        terminate_on_end=terminate_on_end,
+        next_observations=next_observations,
+    )
+    transitions = d4rl.select_transitions(columns, kept, own_successors=next_observations == "file")
+    check_finite(transitions, source=source, file_rows=np.flatnonzero(kept))
+    return transitions
+
+
+def _read_table(
+    path: Path, obs_dim: int | None, act_dim: int | None, max_size: int | None
+) -> tuple[Transitions, list[Path]]:
+    if path.is_dir():
+        return sources.read_softlearning(path, max_size=max_size)
+    if path.suffix.lower() == ".npy":
+        return sources.read_contiguous(path, obs_dim=obs_dim, act_dim=act_dim), [path]
+    return sources.read_bear(path), [path]
+
+
+def _load_minari(dataset_id: str, allow_download: bool) -> Dataset:
+    transitions, folder = minari.read_minari(dataset_id, allow_download=allow_download)
+    return Dataset(
+        name=minari.PREFIX + dataset_id,
+        path=folder,
+        sha256=sha256_of(sorted(file for file in folder.rglob("*") if file.is_file())),
+        transitions=transitions,
+        task=minari.task_of(dataset_id),
+        rows_in_file=len(transitions.rewards),
+    )
+
+
+def _task_of_file(path: Path) -> str | None:
+    info = catalog.find_by_file_name(path.name)
+    return info.task if info else None

@@ -1,0 +1,190 @@
+"""Pickles without their power: NumPy arrays and plain containers come in, nothing else does (D-62).
+
+A pickle is a program. Here every name that it asks for goes through a policy, and NumPy's own
+helpers are replaced by ones that build numeric arrays from plain numbers, because the originals
+accept states that make NumPy read foreign memory.
+"""
+
+import collections
+import gzip
+import pickle
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mopo_tf2.errors import InputError
+
+AdmitFn = Callable[[str, str], Any]
+"""Policy of an unpickler: (module, name) -> the object to use for it; raises to refuse."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_NUMERIC_KINDS = "biufc"
+_TEXT_ENCODINGS = ("latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8")
+_CONTAINERS = {
+    "bytearray": bytearray,
+    "bytes": bytes,
+    "complex": complex,
+    "dict": dict,
+    "frozenset": frozenset,
+    "list": list,
+    "set": set,
+    "tuple": tuple,
+}
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """An unpickler that asks ``admit`` for every global name of the pickle."""
+
+    def __init__(self, file: Any, *, admit: AdmitFn) -> None:
+        """Read from the binary ``file``; byte strings of Python 2 are taken as latin-1."""
+        super().__init__(file, encoding="latin1")
+        self._admit = admit
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what the policy admits under this name."""
+        return self._admit(module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Refuse references to objects outside the pickle."""
+        raise InputError(f"the pickle refers to an object outside itself ({pid!r}); refused.")
+
+
+def numpy_and_containers(module: str, name: str) -> Any:
+    """Admit numeric NumPy arrays, scalars and dtypes, and plain containers (the default policy).
+
+    Raises:
+        InputError: for every other name.
+    """
+    admitted = _NAMES.get((module, name))
+    if admitted is None:
+        raise InputError(
+            f"the pickle asks for {module}.{name}; only NumPy arrays of numbers and plain "
+            "containers are read. Nothing of it was run."
+        )
+    return admitted
+
+
+def load_pickle(path: str | Path, *, admit: AdmitFn = numpy_and_containers) -> Any:
+    """Read a pickle, gzipped or not, under a policy.
+
+    Args:
+        path: the file; whether it is gzipped is told from its first bytes.
+        admit: which global names may be used and what they stand for.
+
+    Returns:
+        The object. Its arrays are of a subclass of ``numpy.ndarray``; ``np.asarray`` strips that.
+
+    Raises:
+        InputError: if the file is missing, no pickle, truncated, or asks for something refused.
+
+    Original: mopo/off_policy/loader.py:restore_pool_bear
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as plain:
+            gzipped = plain.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            plain.seek(0)
+            stream = gzip.GzipFile(fileobj=plain) if gzipped else plain
+            return RestrictedUnpickler(stream, admit=admit).load()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is truncated or damaged ({error}); copy it anew.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply to be a data file.") from error
+    except Exception as error:
+        raise InputError(
+            f"{path} is not a pickle that can be read ({type(error).__name__}: {error})."
+        ) from error
+
+
+class _Dtype:
+    """Stands for ``numpy.dtype``: keeps a numeric type and, from its state, the byte order only."""
+
+    def __init__(self, spec: str, align: bool = False, copy: bool = False) -> None:
+        if not isinstance(spec, str):
+            raise InputError(f"the pickle holds an array of the type {spec!r}; expected numbers.")
+        self.value = np.dtype(spec)
+        self._check()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1]
+        if order not in ("<", ">", "=", "|"):
+            raise InputError(f"the pickle holds an array with the byte order {order!r}.")
+        if order in "<>":
+            self.value = self.value.newbyteorder(order)
+        self._check()
+
+    def _check(self) -> None:
+        if self.value.kind not in _NUMERIC_KINDS:
+            raise InputError(
+                f"the pickle holds an array of the type {self.value}; only numbers are read."
+            )
+
+
+class _Array(np.ndarray[Any, Any]):
+    """An array under construction: takes the state of a pickled array if that is plain numbers."""
+
+    _is_built = False
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if self._is_built:  # NumPy would free the data under views of it
+            raise InputError("the pickle builds an array twice; refused.")
+        self._is_built = True
+        _, shape, dtype, fortran, raw = state
+        if not isinstance(dtype, _Dtype):
+            raise InputError("the pickle holds an array of an unknown type; expected numbers.")
+        if isinstance(raw, str):  # a Python 2 pickle
+            raw = raw.encode("latin1")
+        super().__setstate__((1, shape, dtype.value, fortran, raw))
+
+
+class _ArrayType:
+    """Stands for the name ``numpy.ndarray`` in a pickle; cannot make arrays by itself."""
+
+
+def _reconstruct(subtype: type, shape: Any, typecode: Any) -> npt.NDArray[Any]:
+    if subtype is not _ArrayType:
+        raise InputError("the pickle holds a special kind of array; only plain ones are read.")
+    return np.zeros(0, dtype=np.uint8).view(_Array)
+
+
+def _scalar(dtype: _Dtype, raw: bytes | str) -> Any:
+    data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    return np.frombuffer(data, dtype=dtype.value)[0]
+
+
+def _frombuffer(data: Any, dtype: _Dtype, shape: Any, order: str) -> npt.NDArray[Any]:
+    array = np.frombuffer(bytearray(data), dtype=dtype.value)
+    return np.asarray(array.reshape(tuple(shape), order="F" if order == "F" else "C"))
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    if encoding.lower() not in _TEXT_ENCODINGS:
+        raise InputError(f"the pickle encodes text as {encoding!r}; refused.")
+    return text.encode(encoding)
+
+
+def _admitted_names() -> dict[tuple[str, str], Any]:
+    names: dict[tuple[str, str], Any] = {
+        ("numpy", "ndarray"): _ArrayType,
+        ("numpy", "dtype"): _Dtype,
+        ("_codecs", "encode"): _encode,
+        ("collections", "OrderedDict"): collections.OrderedDict,
+    }
+    for core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
+        names[f"{core}.multiarray", "_reconstruct"] = _reconstruct
+        names[f"{core}.multiarray", "scalar"] = _scalar
+        names[f"{core}.numeric", "_frombuffer"] = _frombuffer
+    for builtins in ("builtins", "__builtin__"):  # Python 3, and protocol 2 or Python 2
+        names.update({(builtins, name): kind for name, kind in _CONTAINERS.items()})
+    return names
+
+
+_NAMES = _admitted_names()

@@ -1,0 +1,1 @@
+"""The learned dynamics model, its training, and rollouts inside it."""

@@ -1,0 +1,166 @@
+"""One penalised step of the learned model for a batch of states."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+from mopo_tf2.dynamics.penalties import disagreement_penalty, learned_std_penalty
+from mopo_tf2.errors import InputError
+from mopo_tf2.types import TerminationFn
+
+
+class ModelStep(NamedTuple):
+    """What one step of the model gives for B states; float64 as in the original (Q-23).
+
+    next_observations: [B, O] float64.
+    rewards:           [B, 1] float64, lowered by penalty_coeff * penalties.
+    terminals:         [B, 1] bool.
+    raw_rewards:       [B, 1] float64, before the penalty.
+    penalties:         [B, 1] float32, u(s, a); zeros without a penalty.
+    means:             [B, 1 + O] float32, mean (reward, next observation) of the member that was
+                       drawn, or of all members in deterministic steps.
+    stds:              [B, 1 + O] float32, its stddev.
+    """
+
+    next_observations: np.ndarray
+    rewards: np.ndarray
+    terminals: np.ndarray
+    raw_rewards: np.ndarray
+    penalties: np.ndarray
+    means: np.ndarray
+    stds: np.ndarray
+
+
+def draw_noise(
+    random_state: np.random.RandomState, ensemble: GaussianEnsemble, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw which elite answers each row, and its noise.
+
+    The noise is drawn for all members first, then the members, so that the stream advances as in
+    the original (Q-22); only the chosen members' noise is kept.
+
+    Returns:
+        noise [B, 1 + O] float64, standard normal, and members [B] int32.
+
+    Original: mopo/models/fake_env.py:FakeEnv.step; mopo/models/bnn.py:BNN.random_inds
+    """
+    noise = random_state.normal(size=(ensemble.num_networks, rows, ensemble.output_dim))
+    members = random_state.choice(ensemble.elites, size=rows)
+    return noise[members, np.arange(rows)], members.astype(np.int32)
+
+
+class ModelEnvironment:
+    """The learned model as an environment with penalised rewards.
+
+    Args:
+        ensemble: predicts; its elites answer.
+        termination_fn: says which next states end the task.
+        penalty_coeff: lambda, reward units per unit of u(s, a); 0 for no penalty.
+        penalty_learned_var: u is the largest learned std, else the members' disagreement.
+        chunk_size: rows per compiled call.
+
+    Original: mopo/models/fake_env.py:FakeEnv
+    """
+
+    def __init__(
+        self,
+        ensemble: GaussianEnsemble,
+        termination_fn: TerminationFn,
+        *,
+        penalty_coeff: float,
+        penalty_learned_var: bool = True,
+        chunk_size: int = 2_500,
+    ):
+        self.ensemble = ensemble
+        self.termination_fn = termination_fn
+        self.penalty_coeff = penalty_coeff
+        self.penalty_learned_var = penalty_learned_var
+        self.chunk_size = chunk_size
+        self._sampled = tf.function(self._sample, jit_compile=True)
+        self._averaged = tf.function(self._average, jit_compile=True)
+
+    def step(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        random_state: np.random.RandomState,
+        *,
+        deterministic: bool = False,
+    ) -> ModelStep:
+        """Take one step from every row.
+
+        Args:
+            observations: [B, O] float32 or float64; or [O] for a single state.
+            actions: [B, A] float32; or [A].
+            random_state: draws noise and members; not drawn from if ``deterministic``.
+            deterministic: average samples, means and stds over all members (Q-24).
+
+        Returns:
+            The step, without the leading axis for a single state.
+
+        Raises:
+            InputError: if a termination function returns something else than bool [B, 1].
+
+        Original: mopo/models/fake_env.py:FakeEnv.step
+        """
+        if observations.ndim == 1:
+            batch = self.step(
+                observations[None], actions[None], random_state, deterministic=deterministic
+            )
+            return ModelStep(*(field[0] for field in batch))
+        states = [observations.astype(np.float64), actions.astype(np.float32)]
+        if deterministic:
+            results = map_in_chunks(self._averaged, states, self.chunk_size)
+        else:
+            drawn = draw_noise(random_state, self.ensemble, len(observations))
+            results = map_in_chunks(self._sampled, [*states, *drawn], self.chunk_size)
+        samples, penalties, means, stds = results
+        raw_rewards, next_observations = samples[:, :1], samples[:, 1:]
+        terminals = self._terminals(observations, actions, next_observations)
+        rewards = raw_rewards - self.penalty_coeff * penalties
+        return ModelStep(next_observations, rewards, terminals, raw_rewards, penalties, means, stds)
+
+    def _terminals(
+        self, observations: np.ndarray, actions: np.ndarray, next_observations: np.ndarray
+    ) -> np.ndarray:
+        terminals = np.asarray(self.termination_fn(observations, actions, next_observations))
+        if terminals.shape != (len(observations), 1) or terminals.dtype != bool:
+            raise InputError(
+                f"the termination function must return bool ({len(observations)}, 1), "
+                f"got {terminals.dtype} {terminals.shape}."
+            )
+        return terminals
+
+    def _predict(
+        self, observations: tf.Tensor, actions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return means and stds [E, B, 1 + O] of (reward, next observation), penalties [B, 1]."""
+        inputs = tf.concat([tf.cast(observations, tf.float32), actions], axis=-1)
+        means, variances = self.ensemble.predict(inputs)
+        # The sum is taken in float64 and rounded to float32, as NumPy's in-place addition does.
+        next_means = tf.cast(tf.cast(means[:, :, 1:], tf.float64) + observations, tf.float32)
+        stds = tf.sqrt(variances)
+        if self.penalty_coeff == 0.0:
+            penalties = tf.zeros_like(inputs[:, 0])
+        elif self.penalty_learned_var:
+            penalties = learned_std_penalty(stds)
+        else:
+            penalties = disagreement_penalty(next_means)
+        return tf.concat([means[:, :, :1], next_means], axis=-1), stds, penalties[:, None]
+
+    def _sample(
+        self, observations: tf.Tensor, actions: tf.Tensor, noise: tf.Tensor, members: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        means, stds, penalties = self._predict(observations, actions)
+        chosen = tf.stack([members, tf.range(tf.shape(members)[0])], axis=-1)
+        mean, std = tf.gather_nd(means, chosen), tf.gather_nd(stds, chosen)
+        samples = tf.cast(mean, tf.float64) + noise * tf.cast(std, tf.float64)
+        return samples, penalties, mean, std
+
+    def _average(self, observations: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        means, stds, penalties = self._predict(observations, actions)
+        mean, std = tf.reduce_mean(means, axis=0), tf.reduce_mean(stds, axis=0)
+        return tf.cast(mean, tf.float64), penalties, mean, std

@@ -1,0 +1,260 @@
+"""Training of the ensemble: hold-out split, bootstraps, epochs, early stop, elites."""
+
+import time
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mopo_tf2.config import EnsembleConfig
+from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
+from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.progress import NoProgress, Progress
+from mopo_tf2.types import Transitions
+
+ADAM_EPSILON = 1e-8
+"""Added to sqrt(v), the bias correction folded into the step size, as in TF1 (Q-05, Q-46)."""
+
+
+class HoldoutSplit(NamedTuple):
+    """Rows for training and held-out rows; inputs [., O + A], targets [., 1 + O] float32."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    holdout_inputs: np.ndarray
+    holdout_targets: np.ndarray
+
+
+class TrainingResult(NamedTuple):
+    """What training an ensemble found.
+
+    val_loss: mean hold-out MSE of the elites, snapshots restored, (reward units, O units)^2.
+    holdout_losses: [E] float32, hold-out MSE of each member, snapshots restored.
+    elites: members by hold-out loss, best first.
+    epochs: epochs trained.
+    """
+
+    val_loss: float
+    holdout_losses: np.ndarray
+    elites: list[int]
+    epochs: int
+
+
+def format_samples(transitions: Transitions) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs [N, O + A] (s, a) and targets [N, 1 + O] (reward, s' - s), float32.
+
+    Original: mopo/models/constructor.py:format_samples_for_training
+    """
+    deltas = transitions.next_observations - transitions.observations
+    inputs = np.concatenate([transitions.observations, transitions.actions], axis=-1)
+    return inputs, np.concatenate([transitions.rewards, deltas], axis=-1)
+
+
+def split_holdout(
+    random_state: np.random.RandomState,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    config: EnsembleConfig,
+) -> HoldoutSplit:
+    """Hold out min(N * holdout ratio, cap) random rows (Q-06). Draws one permutation.
+
+    Original: mopo/models/bnn.py:BNN.train
+    """
+    count = min(int(len(inputs) * config.model_holdout_ratio), config.model_max_holdout)
+    permutation = random_state.permutation(len(inputs))
+    held, kept = permutation[:count], permutation[count:]
+    return HoldoutSplit(inputs[kept], targets[kept], inputs[held], targets[held])
+
+
+def shuffle_rows(indices: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    """Shuffle each row of [E, N] on its own, by sorting uniforms (Q-08).
+
+    Original: mopo/models/bnn.py:BNN.train.shuffle_rows
+    """
+    order = np.argsort(random_state.uniform(size=indices.shape), axis=-1)
+    return np.take_along_axis(indices, order, axis=-1)
+
+
+class EnsembleTrainer:
+    """Adam on the ensemble's objective, several gradient steps per compiled call.
+
+    Args:
+        ensemble: what is trained, in place.
+
+    Original: mopo/models/bnn.py:BNN.finalize; mopo/models/bnn.py:BNN.train
+    """
+
+    def __init__(self, ensemble: GaussianEnsemble):
+        self.ensemble = ensemble
+        self.config = ensemble.config
+        self.optimizer = keras.optimizers.Adam(self.config.model_lr, epsilon=ADAM_EPSILON)
+        self.optimizer.build(ensemble.trainable_variables)
+        self._compiled_steps = tf.function(self._steps, jit_compile=True)
+        self._compiled_squared_error = tf.function(ensemble.squared_error, jit_compile=True)
+
+    def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
+        """Gradients of the objective, one per trainable variable; None where it has no part.
+
+        Args:
+            inputs: [E, B, O + A] float32.
+            targets: [E, B, 1 + O] float32.
+        """
+        values = [variable.value for variable in self.ensemble.trainable_variables]
+        with tf.GradientTape() as tape:
+            objective = self.ensemble.objective(inputs, targets)
+        return tape.gradient(objective, values)
+
+    def _steps(self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor) -> None:
+        variables = self.ensemble.trainable_variables
+        for k in tf.range(count):
+            gradients = self.gradients(inputs[k], targets[k])
+            moved = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+            self.optimizer.apply_gradients(moved)
+
+    def steps(self, inputs: np.ndarray, targets: np.ndarray, count: int | None = None) -> None:
+        """Take one gradient step per leading row: K batches in one compiled call.
+
+        Args:
+            inputs: [K, E, B, O + A] float32.
+            targets: [K, E, B, 1 + O] float32.
+            count: steps to take of the K, all by default. A shape is compiled once, so a block
+                that is filled only in part costs no second compilation.
+        """
+        self._compiled_steps(inputs, targets, len(inputs) if count is None else count)
+
+    def holdout_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Mean squared error [E] float32 on rows [N, .] that all members share."""
+        return self._compiled_squared_error(inputs, targets).numpy()
+
+    def train(
+        self,
+        transitions: Transitions,
+        random_state: np.random.RandomState,
+        *,
+        max_epochs: int | None = None,
+        progress: Progress | None = None,
+    ) -> TrainingResult:
+        """Train on ``transitions`` until no member improves; see ``train_on``."""
+        inputs, targets = format_samples(transitions)
+        return self.train_on(
+            inputs, targets, random_state, max_epochs=max_epochs, progress=progress
+        )
+
+    def train_on(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        random_state: np.random.RandomState,
+        *,
+        max_epochs: int | None = None,
+        progress: Progress | None = None,
+    ) -> TrainingResult:
+        """Train until early stopping, ``max_epochs`` or ``max_model_t``; choose the elites.
+
+        Draws, in this order: a permutation [N], bootstraps [E, n], and uniforms [E, n] after each
+        epoch. The first epoch runs in bootstrap order, and the last one too ends with a shuffle
+        (Q-08, Q-16).
+
+        Args:
+            inputs: [N, O + A] float32.
+            targets: [N, 1 + O] float32, (reward, delta observation).
+            random_state: advanced as described.
+            max_epochs: None takes ``config.model_max_epochs``.
+            progress: told of steps and epochs.
+
+        Raises:
+            InputError: if nothing would be left to train on, or to hold out.
+            DivergenceError: if a hold-out loss becomes NaN or infinite.
+
+        Original: mopo/models/bnn.py:BNN.train
+        """
+        config, progress = self.config, progress or NoProgress()
+        max_epochs = config.model_max_epochs if max_epochs is None else max_epochs
+        split = split_holdout(random_state, inputs, targets, config)
+        if not len(split.inputs) or (config.model_holdout_ratio and not len(split.holdout_inputs)):
+            raise InputError(
+                f"{len(inputs)} rows are too few for model_holdout_ratio = "
+                f"{config.model_holdout_ratio}: give more data or change the ratio."
+            )
+        self.ensemble.scaler.fit(split.inputs)
+        rows = len(split.inputs)
+        indices = random_state.randint(rows, size=[config.num_networks, rows])
+        snapshots = Snapshots(self.ensemble.member_variables, config.model_max_epochs_since_update)
+        started, epoch = time.monotonic(), 0
+        while True:
+            self._train_epoch(split, indices, epoch, progress)
+            indices = shuffle_rows(indices, random_state)
+            stop = self._end_epoch(split, snapshots, epoch, max_epochs, progress)
+            epoch += 1
+            late = config.max_model_t and time.monotonic() - started > config.max_model_t
+            if stop or late or (max_epochs is not None and epoch >= max_epochs):
+                break
+        return self._finish(split, snapshots, epoch)
+
+    def _train_epoch(
+        self, split: HoldoutSplit, indices: np.ndarray, epoch: int, progress: Progress
+    ) -> None:
+        """Take one pass over the bootstraps; the short last batch trains too (Q-16)."""
+        batch_size = self.config.model_batch_size
+        members, rows = indices.shape
+        full, total = rows // batch_size, -(-rows // batch_size)
+        block = min(self.config.model_steps_per_call, full)
+        for start in range(0, full, block or 1):
+            count = min(block, full - start)
+            chosen = np.zeros((block, members, batch_size), indices.dtype)
+            window = indices[:, start * batch_size : (start + count) * batch_size]
+            chosen[:count] = window.reshape(members, count, batch_size).swapaxes(0, 1)
+            self.steps(split.inputs[chosen], split.targets[chosen], count)
+            progress.model_step(epoch, start + count, total)
+        if full < total:
+            chosen = indices[None, :, full * batch_size :]
+            self.steps(split.inputs[chosen], split.targets[chosen])
+            progress.model_step(epoch, total, total)
+
+    def _end_epoch(
+        self,
+        split: HoldoutSplit,
+        snapshots: Snapshots,
+        epoch: int,
+        max_epochs: int | None,
+        progress: Progress,
+    ) -> bool:
+        """Evaluate, keep snapshots, report; return whether to stop early.
+
+        D-12: the original also evaluates 1000 training rows, for display only.
+        """
+        if not len(split.holdout_inputs):
+            return False
+        losses = self.holdout_losses(split.holdout_inputs, split.holdout_targets)
+        if not np.all(np.isfinite(losses)):
+            # D-13: the original fails with a KeyError here (Q-15).
+            member = int(np.flatnonzero(~np.isfinite(losses))[0])
+            raise DivergenceError(
+                f"model training diverged: the hold-out loss of member {member} is "
+                f"{losses[member]} after epoch {epoch}. Check the scale of the data or lower "
+                "model_lr; nothing of this model was kept."
+            )
+        stop = snapshots.update(epoch, losses)
+        progress.model_epoch(
+            epoch,
+            losses,
+            snapshots.epochs_since_update,
+            self.config.model_max_epochs_since_update,
+            max_epochs,
+        )
+        return stop
+
+    def _finish(self, split: HoldoutSplit, snapshots: Snapshots, epochs: int) -> TrainingResult:
+        """Restore the best weights and choose the elites by their hold-out losses."""
+        if len(split.holdout_inputs):
+            snapshots.restore()
+            losses = self.holdout_losses(split.holdout_inputs, split.holdout_targets)
+        else:
+            # D-11: without held-out rows the last weights stay and the members rank on the data.
+            losses = self.holdout_losses(split.inputs, split.targets)
+        num_elites = self.config.num_elites
+        self.ensemble.elites = select_elites(losses, num_elites)
+        val_loss = float(np.sort(losses)[:num_elites].mean())
+        return TrainingResult(val_loss, losses, self.ensemble.elites, epochs)

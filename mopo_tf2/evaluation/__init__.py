@@ -1,0 +1,1 @@
+"""Real environments, evaluation episodes and scores."""

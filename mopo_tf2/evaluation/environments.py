@@ -1,0 +1,224 @@
+"""The tasks: gym v2's four with D4RL's physics or with today's, and the user's own.
+
+``physics="d4rl"`` moves and rewards as gym v2 on MuJoCo 2.1.0 did, on which D4RL's data were
+collected; ``physics="gymnasium"`` is Gymnasium's plain v5 task. No environment made here has a time
+limit of its own: episodes are cut by whoever runs them (Q-85).
+"""
+
+import dataclasses
+import difflib
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import numpy.typing as npt
+from gymnasium.envs.mujoco import MujocoEnv
+from gymnasium.envs.mujoco.ant_v5 import AntEnv
+from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv
+from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
+
+from mopo_tf2.errors import InputError
+from mopo_tf2.evaluation.d4rl_physics import with_old_inertias
+from mopo_tf2.evaluation.own_tasks import make_own_environment
+
+PHYSICS = ("d4rl", "gymnasium")
+"""The two kinds of physics of the built-in tasks."""
+
+
+class _D4RLPhysics(MujocoEnv):
+    """What the D4RL tasks differ in from the v5 class that stands behind this one."""
+
+    _ctrl_cost_weight: float
+
+    def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        # D-80: MuJoCo 2.1.0's masses and inertias, and from 3.5 on its contact margins.
+        major, minor = (int(part) for part in mujoco.__version__.split(".")[:2])
+        text = Path(self.fullpath).read_text(encoding="utf-8")
+        xml = with_old_inertias(text, halve_margins=(major, minor) >= (3, 5))
+        model = mujoco.MjModel.from_xml_string(xml)
+        # As the method that this one replaces: the picture may not outgrow its buffer.
+        model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
+        model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
+        return model, mujoco.MjData(model)
+
+    def set_state(self, qpos: npt.NDArray[np.float64], qvel: npt.NDArray[np.float64]) -> None:
+        """Set positions and velocities, orientations as unit quaternions.
+
+        D-84: MuJoCo 2.1.0 normalised those in place, today's leaves them as given; the first
+        observation of an Ant episode shows it.
+        """
+        super().set_state(qpos, qvel)  # type: ignore[no-untyped-call]
+        mujoco.mj_normalizeQuat(self.model, self.data.qpos)
+
+    def control_cost(self, action: npt.NDArray[Any]) -> float:
+        """Return the v5 cost in gym v2's arithmetic: the sum in the type of the action.
+
+        D-81: under NumPy 2 the product with a float32 sum would be float32.
+        """
+        return float(self._ctrl_cost_weight) * float(np.square(action).sum())
+
+
+class D4RLHalfCheetah(_D4RLPhysics, HalfCheetahEnv):
+    """HalfCheetah-v2: observations [17], actions [6]; never terminates.
+
+    Original: gym/envs/mujoco/half_cheetah.py:HalfCheetahEnv.step
+    """
+
+
+class D4RLHopper(_D4RLPhysics, HopperEnv):
+    """Hopper-v2: observations [11], actions [3]; the bonus of 1 is paid on the terminal step too.
+
+    Original: gym/envs/mujoco/hopper.py:HopperEnv.step
+    """
+
+    @property
+    def healthy_reward(self) -> float:
+        """Paid on every step (D-82: v5 withholds it on the terminal one)."""
+        return float(self._healthy_reward)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Upright, and the whole state finite, the two coordinates that v5 leaves out included."""
+        return bool(np.isfinite(self.state_vector()).all() and super().is_healthy)
+
+
+class D4RLWalker2d(_D4RLPhysics, Walker2dEnv):
+    """Walker2d-v2: observations [17], actions [6]; the bonus of 1 is paid on the terminal step too.
+
+    Original: gym/envs/mujoco/walker2d.py:Walker2dEnv.step
+    """
+
+    @property
+    def healthy_reward(self) -> float:
+        """Paid on every step (D-82)."""
+        return float(self._healthy_reward)
+
+
+class D4RLAnt(_D4RLPhysics, AntEnv):
+    """The original's own Ant: observations [27] without contact forces, actions [8].
+
+    Reward: velocity along x - 0.5 |a|^2 + 1; terminal outside 0.2 <= z <= 1 or if not finite. The
+    1 is paid on the terminal step too, and contacts cost nothing.
+
+    Original: mopo/env/ant.py:AntEnv.step; mopo/env/ant.py:AntEnv._get_obs
+    """
+
+    @property
+    def healthy_reward(self) -> float:
+        """Paid on every step (D-82)."""
+        return float(self._healthy_reward)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Task:
+    gymnasium_id: str
+    d4rl_class: type[_D4RLPhysics]
+    arguments: dict[str, Any]
+
+
+_TASKS = {
+    "halfcheetah": _Task(
+        gymnasium_id="HalfCheetah-v5",
+        d4rl_class=D4RLHalfCheetah,
+        arguments={"xml_file": "half_cheetah.xml"},
+    ),
+    "hopper": _Task(
+        gymnasium_id="Hopper-v5", d4rl_class=D4RLHopper, arguments={"xml_file": "hopper.xml"}
+    ),
+    # Not walker2d_v5.xml, which has another foot friction.
+    "walker2d": _Task(
+        gymnasium_id="Walker2d-v5", d4rl_class=D4RLWalker2d, arguments={"xml_file": "walker2d.xml"}
+    ),
+    "ant": _Task(
+        gymnasium_id="Ant-v5",
+        d4rl_class=D4RLAnt,
+        arguments={
+            "xml_file": "ant.xml",
+            "include_cfrc_ext_in_observation": False,
+            "contact_cost_weight": 0.0,
+        },
+    ),
+}
+
+TASKS = tuple(_TASKS)
+"""The names of the built-in tasks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnvironmentInfo:
+    """What a run records about its environment.
+
+    Attributes:
+        task: a name of ``TASKS`` or the user's ``module:function``.
+        physics: "d4rl", "gymnasium", or "own" for a task of the user's.
+        obs_dim: size of an observation, O.
+        act_dim: size of an action, A.
+        action_low: [A] lower bounds of the simulator's actions.
+        action_high: [A] upper bounds of the simulator's actions.
+        gymnasium_version: version of Gymnasium.
+        mujoco_version: version of the MuJoCo bindings.
+    """
+
+    task: str
+    physics: str
+    obs_dim: int
+    act_dim: int
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    gymnasium_version: str
+    mujoco_version: str
+
+
+def make_environment(
+    task: str, *, physics: str = "d4rl", render_mode: str | None = None
+) -> gymnasium.Env[Any, Any]:
+    """Make one of the built-in tasks or the user's own.
+
+    Args:
+        task: a name of ``TASKS``, or ``module:function``: a function that returns a Gymnasium (or
+            old gym) environment with flat Box spaces. Modules in the current folder are found.
+        physics: "d4rl" or "gymnasium"; without meaning for a task of the user's.
+        render_mode: Gymnasium's; a function of the user's that has an argument of this name is
+            given it.
+
+    Raises:
+        InputError: if there is no such task or physics, or the user's own is unfit.
+
+    Original: softlearning/environments/adapters/gym_adapter.py:GymAdapter.__init__
+    """
+    if ":" in task:
+        return make_own_environment(task, render_mode=render_mode)
+    if task not in _TASKS:
+        near = difflib.get_close_matches(task.lower(), _TASKS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(
+            f"no task {task!r}: expected one of {', '.join(TASKS)}, or your own as "
+            f"module:function.{hint}"
+        )
+    if physics not in PHYSICS:
+        raise InputError(f"no physics {physics!r}: expected one of {', '.join(PHYSICS)}.")
+    row = _TASKS[task]
+    if physics == "d4rl":
+        return row.d4rl_class(render_mode=render_mode, **row.arguments)
+    return gymnasium.make(row.gymnasium_id, render_mode=render_mode).unwrapped
+
+
+def environment_info(
+    environment: gymnasium.Env[Any, Any], task: str, *, physics: str = "d4rl"
+) -> EnvironmentInfo:
+    """Describe an ``environment`` that ``make_environment(task, physics=physics)`` made."""
+    low, high = environment.action_space.low, environment.action_space.high  # type: ignore[attr-defined]
+    return EnvironmentInfo(
+        task=task,
+        physics="own" if ":" in task else physics,
+        obs_dim=int(np.prod(environment.observation_space.shape or ())),
+        act_dim=len(low),
+        action_low=tuple(float(value) for value in low),
+        action_high=tuple(float(value) for value in high),
+        gymnasium_version=importlib.metadata.version("gymnasium"),
+        mujoco_version=importlib.metadata.version("mujoco"),
+    )

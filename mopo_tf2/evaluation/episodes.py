@@ -1,0 +1,134 @@
+"""Episodes of one policy in several environments at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from mopo_tf2.types import BoolArray, FloatArray, PolicyFn
+
+
+class Episodes(NamedTuple):
+    """What n episodes came to, in the order of their environments.
+
+    returns:    [n] float64, undiscounted sum of rewards.
+    lengths:    [n] int64, number of steps.
+    terminated: [n] bool, True if the task ended, False if the time ran out.
+    """
+
+    returns: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int64]
+    terminated: BoolArray
+
+
+def evaluation_seeds(seed: int, epoch: int, n: int) -> list[int]:
+    """Reset seeds of the ``n`` evaluation episodes of ``epoch``, a function of the arguments only.
+
+    D-83: the original never seeds its environments (Q-83); here a resumed run evaluates as one
+    never interrupted.
+
+    Args:
+        seed: the run's seed, not negative.
+        epoch: from 0.
+        n: number of episodes.
+    """
+    return [int(state) for state in np.random.SeedSequence([seed, epoch]).generate_state(n)]
+
+
+def rescale_actions(actions: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Map ``actions`` from [-1, 1] to [``low``, ``high``] and clip them there (Q-85).
+
+    Q-85: the sum with 1 comes first, as in the original, and rounds a float32 action.
+
+    Args:
+        actions: [B, A] or [A] float32.
+        low: [A] or as ``actions``, float32, lower bounds of the environment.
+        high: like ``low``, upper bounds.
+
+    Original:
+        softlearning/environments/gym/wrappers/normalize_action.py:NormalizeActionWrapper.action
+    """
+    scaled = low + (actions + 1.0) * 0.5 * (high - low)
+    return np.clip(scaled, low, high)
+
+
+def run_episodes(
+    policy: PolicyFn,
+    environments: Sequence[gymnasium.Env[Any, Any]],
+    seeds: Sequence[int],
+    *,
+    max_path_length: int = 1000,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Episodes:
+    """Run one episode in each environment, in lockstep, with one policy call a step.
+
+    The policy sees only the rows of the episodes that still run. As it is a function of each row,
+    an episode depends on its own environment and seed alone, up to the rounding of a batched
+    matrix product, which may differ with the number of rows.
+
+    Args:
+        policy: [B, O] float32 -> [B, A] in [-1, 1], with B the number of running episodes.
+        environments: n environments without a time limit; each is reset with its seed. One that
+            truncates an episode by itself ends it.
+        seeds: n reset seeds.
+        max_path_length: steps after which an episode is cut.
+        on_step: called with (steps done, ``max_path_length``) after each step.
+
+    Returns:
+        n episodes.
+
+    Raises:
+        ValueError: if numbers of environments and seeds differ or are 0, or the policy returns
+            actions of another shape.
+        FloatingPointError: if the policy returns an action that is not finite.
+
+    Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm._evaluation_paths;
+        softlearning/samplers/utils.py:rollout
+    """
+    n = len(environments)
+    if n == 0 or len(seeds) != n:
+        raise ValueError(f"expected as many seeds as environments, got {len(seeds)} and {n}.")
+    returns, lengths = np.zeros(n), np.zeros(n, np.int64)
+    terminated = np.zeros(n, bool)
+    spaces: list[Any] = [environment.action_space for environment in environments]
+    low = np.stack([space.low for space in spaces])
+    high = np.stack([space.high for space in spaces])
+    observations = np.stack(
+        [
+            np.asarray(environment.reset(seed=seed)[0], np.float32)
+            for environment, seed in zip(environments, seeds, strict=True)
+        ]
+    )
+    running = np.arange(n)
+    for step in range(max_path_length):
+        actions = np.asarray(policy(observations[running]))
+        _check_actions(actions, (len(running), low.shape[1]), step)
+        scaled = rescale_actions(actions, low[running], high[running])
+        still_running = []
+        for action, index in zip(scaled, running.tolist(), strict=True):
+            observation, reward, done, truncated, _ = environments[index].step(action)
+            observations[index] = observation
+            returns[index] += float(reward)
+            lengths[index] += 1
+            terminated[index] = done
+            if not (done or truncated):
+                still_running.append(index)
+        running = np.array(still_running, np.int64)
+        if on_step is not None:
+            on_step(step + 1, max_path_length)
+        if len(running) == 0:
+            break
+    return Episodes(returns, lengths, terminated)
+
+
+def _check_actions(actions: FloatArray, shape: tuple[int, int], step: int) -> None:
+    if actions.shape != shape:
+        raise ValueError(f"the policy must return actions {shape}, got {actions.shape}.")
+    if not np.isfinite(actions).all():
+        bad = int((~np.isfinite(actions)).any(axis=1).sum())
+        raise FloatingPointError(
+            f"the policy returned actions that are not finite in {bad} of {shape[0]} episodes at "
+            f"step {step}: its weights have diverged."
+        )

@@ -1,0 +1,1 @@
+"""Layers and networks: they take numbers and tensors, no configuration objects."""

@@ -1,0 +1,80 @@
+"""Multilayer perceptrons with the original's initialisation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mopo_tf2.networks.ensemble_dense import EnsembleDense, glorot_uniform
+from mopo_tf2.seeding import spawn_seeds
+
+
+@keras.saving.register_keras_serializable(package="mopo_tf2")
+class Feedforward(keras.layers.Layer):
+    """ReLU hidden layers and a linear output, glorot-uniform kernels and zero biases (Q-44).
+
+    Args:
+        hidden_layer_sizes: units of each hidden layer.
+        output_size: units of the output.
+        num_networks: None for one network on [B, I] -> [B, U]; else this many networks that read
+            the same inputs and run as one batched product, [B, I] -> [E, B, U].
+        seed: of the initial weights.
+
+    Original: softlearning/models/feedforward.py:feedforward_model
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int],
+        output_size: int,
+        *,
+        num_networks: int | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_layer_sizes = tuple(hidden_layer_sizes)
+        self.output_size = output_size
+        self.num_networks = num_networks
+        self.seed = seed
+        sizes = (*self.hidden_layer_sizes, output_size)
+        activations = ["relu"] * len(self.hidden_layer_sizes) + [None]
+        self.dense_layers = [
+            self._dense(units, activation, layer_seed)
+            for units, activation, layer_seed in zip(
+                sizes, activations, spawn_seeds(seed, len(sizes)), strict=True
+            )
+        ]
+
+    def _dense(self, units: int, activation: str | None, seed: int) -> keras.layers.Layer:
+        if self.num_networks is None:
+            initializer = keras.initializers.GlorotUniform(seed=seed)
+            return keras.layers.Dense(units, activation, kernel_initializer=initializer)
+        return EnsembleDense(
+            units, self.num_networks, activation, seed=seed, initializer=glorot_uniform
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the variables of every layer."""
+        shape = tuple(input_shape)
+        for layer in self.dense_layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Map inputs [B, I] float32 to outputs; see the class."""
+        outputs = inputs
+        for layer in self.dense_layers:
+            outputs = layer(outputs)
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden_layer_sizes": self.hidden_layer_sizes,
+            "output_size": self.output_size,
+            "num_networks": self.num_networks,
+            "seed": self.seed,
+        }

@@ -1,0 +1,66 @@
+"""Q(s, a), several critics at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mopo_tf2.networks.feedforward import Feedforward
+
+
+@keras.saving.register_keras_serializable(package="mopo_tf2")
+class QFunctions(keras.layers.Layer):
+    """``num_critics`` feed-forward critics of the same state and action, as one batched network.
+
+    Call: observations [B, O], actions [B, A] float32 -> [num_critics, B, 1] float32, the expected
+    discounted sum of rewards (and entropies).
+
+    Original: softlearning/value_functions/vanilla.py:create_feedforward_Q_function
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int],
+        *,
+        num_critics: int = 2,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.num_critics = num_critics
+        self.network = Feedforward(hidden_layer_sizes, 1, num_networks=num_critics, seed=seed)
+
+    def build(self, observations_shape: tuple[int, ...], actions_shape: tuple[int, ...]) -> None:
+        """Create the variables for inputs of size O + A."""
+        self.network.build((None, observations_shape[-1] + actions_shape[-1]))
+
+    def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
+        """Return Q(s, a) of every critic; see the class."""
+        return self.network(tf.concat([observations, actions], axis=-1))
+
+    def critic_weights(self, critic: int) -> list[np.ndarray]:
+        """Return kernel [I, U], bias [U], kernel, bias, ... of one critic, as Keras lists them."""
+        arrays = [variable.numpy()[critic] for variable in self.variables]
+        return [array[0] if i % 2 else array for i, array in enumerate(arrays)]
+
+    def set_critic_weights(self, critic: int, weights: Sequence[np.ndarray]) -> None:
+        """Set one critic from arrays as ``critic_weights`` returns them.
+
+        Raises:
+            ValueError: if their number or a shape differs.
+        """
+        for variable, weight in zip(self.variables, weights, strict=True):
+            value = variable.numpy()
+            value[critic] = np.reshape(weight, value[critic].shape)
+            variable.assign(value)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden_layer_sizes": self.network.hidden_layer_sizes,
+            "num_critics": self.num_critics,
+            "seed": self.network.seed,
+        }

@@ -1,0 +1,73 @@
+"""What long work reports while it runs. The library calls these; a script decides how to show them."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Progress(Protocol):
+    """Receiver of progress reports. Every method returns at once and must not raise."""
+
+    def model_step(self, epoch: int, done: int, total: int) -> None:
+        """``done`` of ``total`` gradient steps of ensemble-training ``epoch`` (from 0) are taken."""
+
+    def model_epoch(
+        self,
+        epoch: int,
+        holdout_losses: np.ndarray,
+        epochs_since_update: int,
+        max_epochs_since_update: int,
+        max_epochs: int | None,
+    ) -> None:
+        """Ensemble-training ``epoch`` ended with hold-out MSE ``holdout_losses`` [E].
+
+        Training stops once ``epochs_since_update`` exceeds ``max_epochs_since_update``, or after
+        ``max_epochs`` epochs if that is not None.
+        """
+
+    def epoch_started(self, epoch: int, n_epochs: int) -> None:
+        """Policy-training ``epoch`` (from 0) of ``n_epochs`` begins."""
+
+    def rollout_step(self, done: int, total: int, states: int) -> None:
+        """``done`` of ``total`` steps of a model rollout are taken; the last one had ``states`` rows."""
+
+    def updates(self, done: int, total: int) -> None:
+        """``done`` of ``total`` SAC updates of this epoch are taken."""
+
+    def evaluation_step(self, done: int, total: int) -> None:
+        """``done`` of at most ``total`` lockstep evaluation steps are taken."""
+
+    def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Policy-training ``epoch`` ended with ``metrics`` (the row of progress.csv)."""
+
+
+class NoProgress:
+    """Reports nothing: the default of the library."""
+
+    def model_step(self, epoch: int, done: int, total: int) -> None:
+        """See ``Progress.model_step``."""
+
+    def model_epoch(
+        self,
+        epoch: int,
+        holdout_losses: np.ndarray,
+        epochs_since_update: int,
+        max_epochs_since_update: int,
+        max_epochs: int | None,
+    ) -> None:
+        """See ``Progress.model_epoch``."""
+
+    def epoch_started(self, epoch: int, n_epochs: int) -> None:
+        """See ``Progress.epoch_started``."""
+
+    def rollout_step(self, done: int, total: int, states: int) -> None:
+        """See ``Progress.rollout_step``."""
+
+    def updates(self, done: int, total: int) -> None:
+        """See ``Progress.updates``."""
+
+    def evaluation_step(self, done: int, total: int) -> None:
+        """See ``Progress.evaluation_step``."""
+
+    def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
+        """See ``Progress.epoch_finished``."""

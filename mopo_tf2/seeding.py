@@ -1,0 +1,49 @@
+"""One seed -> every random stream of a run."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+_MAX_SEED = 2**32 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomStreams:
+    """The random streams of a run.
+
+    host: draws splits, bootstraps, shuffles, pool indices, model noise and elite choices, in the
+        order in which the original drew them from NumPy's global stream. ``RandomState`` streams
+        are frozen by NumPy, so they equal those of NumPy 1.16, the original's version.
+    device: draws the policy's noise.
+    weight_seeds: one integer seed per network of the run, for initial weights, by name.
+    """
+
+    host: np.random.RandomState
+    device: tf.random.Generator
+    weight_seeds: dict[str, int]
+
+
+def random_streams(seed: int) -> RandomStreams:
+    """Derive all streams from ``seed``, 0 <= seed < 2**32.
+
+    The host stream is seeded with ``seed`` itself, as the original seeds NumPy; the others have
+    laws of their own in TF1 and TF2, so they are merely derived from it.
+
+    Raises:
+        ValueError: if ``seed`` is out of range.
+
+    Original: softlearning/misc/utils.py:set_seed
+    """
+    if not 0 <= seed <= _MAX_SEED:
+        raise ValueError(f"seed must lie in [0, {_MAX_SEED}], got {seed}.")
+    children = np.random.SeedSequence(seed).generate_state(4)
+    names = ("ensemble", "policy", "critics")
+    weight_seeds = {name: int(child) for name, child in zip(names, children[1:], strict=True)}
+    device = tf.random.Generator.from_seed(int(children[0]), alg="philox")
+    return RandomStreams(np.random.RandomState(seed), device, weight_seeds)
+
+
+def spawn_seeds(seed: int, count: int) -> list[int]:
+    """Return ``count`` integer seeds derived from ``seed``: one per layer or member."""
+    return [int(child) for child in np.random.SeedSequence(seed).generate_state(count)]

@@ -1,0 +1,91 @@
+"""How the comparison's virtual environment is built: the parts that need no network."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.d4rl_reference import build
+from tests.tooling.project import ROOT, pinned_versions
+
+
+def pins(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^\s*(?:- )?([\w-]+)(?:\[\w+\])?==([\w.]+)$", text, re.MULTILINE))
+
+
+def wheel_with(folder: Path, *names: str) -> Path:
+    wheel = folder / "free_mujoco_py-0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in names:
+            archive.writestr(name, f"content of {name}")
+    return wheel
+
+
+def test_every_line_of_the_requirements_is_a_pin() -> None:
+    lines = build.REQUIREMENTS.read_text().splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    assert len(pins(build.REQUIREMENTS.read_text())) == len(packages) > 20
+
+
+def test_our_simulator_stack_is_the_one_of_the_lock() -> None:
+    ours, lock = pins(build.REQUIREMENTS.read_text()), pinned_versions("full.lock", "3.11")
+    shared = ours.keys() & lock.keys()
+    assert {"gymnasium", "mujoco", "numpy", "pytest"} <= shared
+    assert {name: ours[name] for name in shared} == {name: lock[name] for name in shared}
+
+
+def test_the_original_stack_is_the_one_of_environment_yml() -> None:
+    ours, conda = pins(build.REQUIREMENTS.read_text()), pins((ROOT / "environment.yml").read_text())
+    shared = ours.keys() & conda.keys()
+    assert {"d4rl", "gym", "mujoco-py", "cython"} <= shared
+    assert {name: ours[name] for name in shared} == {name: conda[name] for name in shared}
+
+
+def test_linux_binaries_are_taken_out_of_the_wheel(tmp_path: Path) -> None:
+    inside = "mujoco_py/binaries/linux/mujoco210"
+    wheel = wheel_with(
+        tmp_path,
+        f"{inside}/bin/libmujoco210.so",
+        f"{inside}/include/mujoco.h",
+        "mujoco_py/binaries/macos/mujoco210/bin/libmujoco210.dylib",
+    )
+    build.extract_binaries(wheel, tmp_path / "out")
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert sorted(path.name for path in files) == ["libmujoco210.so", "mujoco.h"]
+    library = (tmp_path / "out/bin/libmujoco210.so").read_text()
+    assert library == f"content of {inside}/bin/libmujoco210.so"
+
+
+def test_wheel_without_the_binaries_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(build.BuildError, match=r"carries no MuJoCo 2\.1\.0"):
+        build.extract_binaries(wheel_with(tmp_path, "mujoco_py/__init__.py"), tmp_path / "out")
+
+
+def test_missing_system_packages_are_named_to_who_cannot_install_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build, "has_system_packages", lambda: False)
+    monkeypatch.setattr(build.os, "geteuid", lambda: 1000)
+    with pytest.raises(build.BuildError, match=r"as root: apt-get install .*libosmesa6-dev"):
+        build.provide_system_packages()
+
+
+def test_unfit_python_without_a_fit_one_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build.sys, "version_info", (3, 13, 0))
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    with pytest.raises(build.BuildError, match=r"needs Python 3\.11, this is 3\.13"):
+        build.find_interpreter()
+
+
+def test_failed_build_exits_1_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise build.BuildError("no compiler.")
+
+    monkeypatch.setattr(build, "provide_system_packages", refuse)
+    monkeypatch.setattr(build, "find_interpreter", lambda: "python")
+    assert build.main([str(tmp_path / "venv")]) == 1
+    assert capsys.readouterr().err == "test-d4rl: no compiler.\n"
+    assert not (tmp_path / "venv").exists()

@@ -1,0 +1,156 @@
+"""Bad data is refused, with a line that says what is wrong and where."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from mopo_tf2.data.validation import check_finite, terminal_flags, validate, validate_columns
+from mopo_tf2.errors import InputError
+from mopo_tf2.types import Transitions
+
+
+def transitions(rows=10, **changes):
+    columns = Transitions(
+        observations=np.zeros((rows, 3), np.float32),
+        actions=np.zeros((rows, 2), np.float32),
+        next_observations=np.zeros((rows, 3), np.float32),
+        rewards=np.zeros((rows, 1), np.float32),
+        terminals=np.zeros((rows, 1), np.bool_),
+    )
+    return columns._replace(**changes)
+
+
+def log(**changes):
+    columns = {
+        "observations": np.zeros((4, 3)),
+        "actions": np.zeros((4, 2)),
+        "rewards": np.zeros(4),
+        "terminals": np.zeros(4, bool),
+    }
+    return {**columns, **changes}
+
+
+def test_good_data_pass_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        validate(
+            transitions(),
+            source="x",
+            obs_dim=3,
+            act_dim=2,
+            action_low=-1,
+            action_high=1,
+            min_rows=10,
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"observations": np.zeros((4, 3, 2))}, r"observations must have two dimensions"),
+        ({"observations": np.zeros(4)}, r"observations must have two dimensions"),
+        ({"actions": np.zeros(4)}, r"actions must have two dimensions"),
+        ({"rewards": np.zeros((4, 2))}, r"rewards must have the shape \[N\]"),
+        ({"terminals": np.array(0)}, r"terminals must have the shape \[N\]"),
+        ({"rewards": np.zeros(3)}, r"unequal lengths: .*rewards 3"),
+        ({"timeouts": np.zeros(5)}, r"unequal lengths: .*timeouts 5"),
+        ({"actions": np.array([["a"]] * 4)}, r"actions must hold numbers"),
+        ({"next_observations": np.zeros((4, 2))}, r"next_observations must have the shape"),
+    ],
+)
+def test_unfit_columns_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        validate_columns(log(**changes), source="x")
+
+
+def test_columns_without_rows_are_refused():
+    with pytest.raises(InputError, match="empty"):
+        validate_columns({name: values[:0] for name, values in log().items()}, source="x")
+
+
+def test_rewards_of_one_column_are_accepted():
+    validate_columns(log(rewards=np.zeros((4, 1))), source="x")
+
+
+def test_non_finite_values_are_counted_with_column_and_first_row():
+    observations = np.zeros((10, 3), np.float32)
+    observations[[4, 7, 7], [2, 0, 1]] = np.nan, np.inf, -np.inf
+    rewards = np.zeros((10, 1), np.float32)
+    rewards[9] = np.nan
+    with pytest.raises(InputError) as raised:
+        validate(transitions(observations=observations, rewards=rewards), source="x")
+    message = str(raised.value)
+    assert "observations has 3 (1 NaN, 2 inf), first in row 4, column 2" in message
+    assert "rewards has 1 (1 NaN, 0 inf), first in row 9." in message
+    assert "actions" not in message
+
+
+def test_non_finite_values_are_named_by_the_row_of_the_file():
+    actions = np.zeros((10, 2), np.float32)
+    actions[5] = np.inf
+    with pytest.raises(InputError, match="first in row 105"):
+        check_finite(transitions(actions=actions), source="x", file_rows=np.arange(100, 110))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"obs_dim": 17}, "observations have 3 dimensions but the task has 17"),
+        ({"act_dim": 6}, "actions have 2 dimensions but the task has 6"),
+    ],
+)
+def test_dimensions_of_another_task_are_refused(sizes, message):
+    with pytest.raises(InputError, match=message):
+        validate(transitions(), source="x", **sizes)
+
+
+def test_no_transitions_are_refused():
+    with pytest.raises(InputError, match="empty"):
+        validate(transitions(0), source="x")
+
+
+def test_too_few_transitions_are_refused_and_the_option_is_named():
+    with pytest.raises(InputError, match=r"gives 10 transitions.*11 of min_pool_size"):
+        validate(transitions(), source="x", min_rows=11)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rewards": np.zeros(10)}, "rewards must have two dimensions"),
+        ({"rewards": np.zeros((9, 1))}, "rewards has 9 rows"),
+        ({"rewards": np.zeros((10, 2))}, "one column"),
+        ({"next_observations": np.zeros((10, 4))}, "shape of observations"),
+    ],
+)
+def test_transitions_of_unequal_shapes_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        validate(transitions(**changes), source="x")
+
+
+def test_actions_outside_the_bounds_warn_with_range_and_rows():
+    actions = np.zeros((10, 2), np.float32)
+    actions[3] = 1.5, -2.0
+    actions[6, 1] = 1.25
+    with pytest.warns(UserWarning, match=r"2 of 10 rows.*\[-1, 1\].*from -2 to 1.5"):
+        validate(transitions(actions=actions), source="x", action_low=[-1, -1], action_high=[1, 1])
+
+
+def test_actions_at_the_bounds_up_to_rounding_do_not_warn():
+    actions = np.full((10, 2), np.nextafter(np.float32(1), np.float32(2)), np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        validate(transitions(actions=actions), source="x", action_low=-1.0, action_high=1.0)
+
+
+def test_flags_of_any_number_type_become_bool():
+    for kind in (np.uint8, np.float32, np.int64, np.bool_):
+        flags = terminal_flags(np.array([0, 1], kind), name="terminals", source="x")
+        assert flags.dtype == np.bool_
+        assert flags.tolist() == [False, True]
+
+
+def test_nan_is_no_flag():
+    with pytest.raises(InputError, match=r"1 other values.*\(nan\) in row 1"):
+        terminal_flags(np.array([0, np.nan]), name="terminals", source="x")

@@ -1,0 +1,143 @@
+"""Lockstep episodes, in counters whose returns are known and in a real simulator."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from mopo_tf2.evaluation.environments import make_environment
+from mopo_tf2.evaluation.episodes import evaluation_seeds, rescale_actions, run_episodes
+
+
+class Counter(gymnasium.Env[Any, Any]):
+    """Ends after ``length`` steps; the reward is the action taken, the observation (seed, step)."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+
+    def __init__(self, length: int, truncates: bool = False, high: float = 1.0) -> None:
+        self.length, self.truncates = length, truncates
+        self.action_space = gymnasium.spaces.Box(-1.0, high, (1,), np.float32)
+        self.actions: list[float] = []
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.first, self.count = float(seed or 0), 0
+        return np.array([self.first, 0.0]), {}
+
+    def step(self, action: np.ndarray) -> Any:
+        self.count += 1
+        self.actions.append(float(action[0]))
+        over = self.count == self.length
+        observation = np.array([self.first, self.count])
+        return observation, float(action[0]), over and not self.truncates, over, {}
+
+
+def half(observations: np.ndarray) -> np.ndarray:
+    return np.full((len(observations), 1), 0.5, np.float32)
+
+
+def test_returns_lengths_and_ends_are_those_of_each_environment() -> None:
+    environments = [Counter(4), Counter(100), Counter(2, truncates=True)]
+    episodes = run_episodes(half, environments, [1, 2, 3], max_path_length=10)
+    np.testing.assert_array_equal(episodes.returns, [2.0, 5.0, 1.0])
+    np.testing.assert_array_equal(episodes.lengths, [4, 10, 2])
+    np.testing.assert_array_equal(episodes.terminated, [True, False, False])
+
+
+def test_policy_is_called_once_a_step_with_the_running_episodes_only() -> None:
+    seen: list[list[list[float]]] = []
+
+    def policy(observations: np.ndarray) -> np.ndarray:
+        assert observations.dtype == np.float32
+        seen.append(observations.tolist())
+        return half(observations)
+
+    run_episodes(policy, [Counter(1), Counter(3)], [10, 20], max_path_length=5)
+    assert seen == [[[10, 0], [20, 0]], [[20, 1]], [[20, 2]]]
+
+
+def test_last_allowed_step_may_terminate() -> None:
+    episodes = run_episodes(half, [Counter(5)], [0], max_path_length=5)
+    assert episodes.terminated.tolist() == [True]
+
+
+def test_steps_done_are_reported() -> None:
+    reported: list[tuple[int, int]] = []
+    run_episodes(
+        half, [Counter(2)], [0], max_path_length=9, on_step=lambda *step: reported.append(step)
+    )
+    assert reported == [(1, 9), (2, 9)]
+
+
+def test_actions_are_rescaled_to_the_bounds_of_each_environment() -> None:
+    environments = [Counter(1), Counter(1, high=3.0)]
+    run_episodes(half, environments, [0, 0])
+    assert [environment.actions for environment in environments] == [[0.5], [2.0]]
+
+
+def test_rescaling_clips_and_keeps_the_ends() -> None:
+    actions = np.array([[-1.0], [0.0], [1.0], [1.5], [-9.0]], np.float32)
+    low, high = np.array([-2.0], np.float32), np.array([4.0], np.float32)
+    scaled = rescale_actions(actions, low, high)
+    assert scaled.dtype == np.float32
+    np.testing.assert_array_equal(scaled, [[-2.0], [1.0], [4.0], [4.0], [-2.0]])
+
+
+def test_rescaling_rounds_as_the_original_by_adding_one_first() -> None:
+    tiny = np.array([1e-9], np.float32)
+    one = np.ones(1, np.float32)
+    assert rescale_actions(tiny, -one, one)[0] == 0.0
+
+
+def test_an_episode_does_not_depend_on_its_companions() -> None:
+    weights = np.random.RandomState(0).normal(size=(11, 3)).astype(np.float32)
+
+    def policy(observations: np.ndarray) -> np.ndarray:
+        # Row by row, so that not even rounding depends on the number of rows.
+        return np.tanh(np.stack([row @ weights for row in observations]))
+
+    seeds = [3, 4, 5]
+    together = run_episodes(policy, [make_environment("hopper") for _ in seeds], seeds)
+    alone = [run_episodes(policy, [make_environment("hopper")], [seed]) for seed in seeds]
+    np.testing.assert_array_equal(together.returns, [one.returns[0] for one in alone])
+    np.testing.assert_array_equal(together.lengths, [one.lengths[0] for one in alone])
+    assert len(set(together.returns)) == 3
+
+
+def test_environments_can_be_used_again() -> None:
+    environments = [make_environment("walker2d") for _ in range(2)]
+    first, second = (
+        run_episodes(lambda o: np.ones((len(o), 6)), environments, [1, 2]) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.returns, second.returns)
+
+
+def test_seeds_differ_between_episodes_epochs_and_runs() -> None:
+    seeds = [
+        seed for run in (0, 1) for epoch in (0, 1) for seed in evaluation_seeds(run, epoch, 10)
+    ]
+    assert len(set(seeds)) == 40
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_seeds_are_a_function_of_run_and_epoch() -> None:
+    assert evaluation_seeds(7, 3, 4) == evaluation_seeds(7, 3, 4)
+    assert evaluation_seeds(7, 3, 10)[:4] == evaluation_seeds(7, 3, 4)
+
+
+def test_unequal_numbers_of_seeds_and_environments_are_refused() -> None:
+    with pytest.raises(ValueError, match="as many seeds as environments, got 2 and 1"):
+        run_episodes(half, [Counter(1)], [0, 1])
+
+
+def test_actions_of_a_wrong_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"actions \(1, 1\), got \(1, 2\)"):
+        run_episodes(lambda o: np.zeros((1, 2)), [Counter(1)], [0])
+
+
+def test_actions_that_are_not_finite_stop_with_the_step() -> None:
+    def diverges(observations: np.ndarray) -> np.ndarray:
+        return np.where(observations[:, 1:] < 2, 0.0, np.nan)
+
+    with pytest.raises(FloatingPointError, match="1 of 1 episodes at step 2"):
+        run_episodes(diverges, [Counter(9)], [0])

@@ -1,0 +1,115 @@
+"""Old gym environments, with four or five values a step, behind Gymnasium's interface."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from mopo_tf2.errors import InputError
+from mopo_tf2.evaluation.gym_adapter import GymAdapter, looks_like_gym
+
+
+class OldEnvironment:
+    """Has no ancestor, as an environment of a gym that is not installed."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self, *result: Any) -> None:
+        self.result = result
+        self.seeds: list[int] = []
+        self.render_calls: list[str] = []
+
+    def seed(self, seed: int) -> None:
+        self.seeds.append(seed)
+
+    def reset(self) -> Any:
+        return [1.0, 2.0]
+
+    def step(self, action: np.ndarray) -> tuple[Any, ...]:
+        return self.result
+
+    def render(self, mode: str) -> str:
+        self.render_calls.append(mode)
+        return mode
+
+    def close(self) -> None: ...
+
+
+class NewerEnvironment(OldEnvironment):
+    seed = None  # type: ignore[assignment]
+
+    def reset(self, *, seed: int | None = None) -> Any:
+        self.seeds.append(-1 if seed is None else seed)
+        return [1.0, 2.0], {"key": 1}
+
+
+OBSERVATION = [3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ((OBSERVATION, 1, False, {}), (1.0, False, False, {})),
+        ((OBSERVATION, 1, True, {}), (1.0, True, False, {})),
+        (
+            (OBSERVATION, 1, True, {"TimeLimit.truncated": True}),
+            (1.0, False, True, {"TimeLimit.truncated": True}),
+        ),
+        (
+            (OBSERVATION, 1, True, {"TimeLimit.truncated": False}),
+            (1.0, True, False, {"TimeLimit.truncated": False}),
+        ),
+        ((OBSERVATION, 1, False, True, {}), (1.0, False, True, {})),
+        ((OBSERVATION, 1, True, False, {}), (1.0, True, False, {})),
+    ],
+)
+def test_step_returns_five_values(result: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
+    observation, *rest = GymAdapter(OldEnvironment(*result)).step(np.zeros(1))
+    np.testing.assert_array_equal(observation, OBSERVATION)
+    assert tuple(rest) == expected
+
+
+def test_step_with_three_values_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"4 \(gym\) or 5 \(Gymnasium\) values, got 3"):
+        GymAdapter(OldEnvironment(OBSERVATION, 1, False)).step(np.zeros(1))
+
+
+def test_reset_seeds_an_old_environment_by_its_method() -> None:
+    old = OldEnvironment()
+    observation, info = GymAdapter(old).reset(seed=7)
+    np.testing.assert_array_equal(observation, [1.0, 2.0])
+    assert (info, old.seeds) == ({}, [7])
+
+
+def test_reset_seeds_a_newer_environment_by_the_argument() -> None:
+    newer = NewerEnvironment()
+    _, info = GymAdapter(newer).reset(seed=7)
+    assert (info, newer.seeds) == ({"key": 1}, [7])
+
+
+def test_environment_that_cannot_be_seeded_is_an_error() -> None:
+    environment = OldEnvironment()
+    environment.seed = None  # type: ignore[method-assign, assignment]
+    with pytest.raises(InputError, match="no seed method and its reset takes no seed"):
+        GymAdapter(environment).reset(seed=7)
+
+
+def test_spaces_become_gymnasium_boxes_of_the_same_bounds() -> None:
+    adapter = GymAdapter(OldEnvironment())
+    assert adapter.action_space == OldEnvironment.action_space
+    assert adapter.observation_space == OldEnvironment.observation_space
+
+
+def test_old_environment_is_drawn_in_the_mode_asked_for() -> None:
+    old = OldEnvironment()
+    GymAdapter(old, render_mode="rgb_array").render()
+    assert old.render_calls == ["rgb_array"]
+
+
+def test_what_has_no_box_spaces_is_refused() -> None:
+    assert looks_like_gym(OldEnvironment())
+    assert not looks_like_gym(7)
+    with pytest.raises(TypeError, match=r"got builtins\.int"):
+        GymAdapter(7)

@@ -1,0 +1,1 @@
+"""Tests of the project's own set-up, and the scripts that its Makefile calls."""
