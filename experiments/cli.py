@@ -6,9 +6,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from experiments.field_help import field_help
+from mopo_tf2.config import parse_settings
 from mopo_tf2.errors import DivergenceError, InputError
+
+if TYPE_CHECKING:
+    from experiments.run_spec import Overrides
 
 _EPILOG = """examples:
   mopo-tf2 train halfcheetah_mixed --dataset halfcheetah-sac-replay-v0 --seed 0
@@ -30,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 diverged, 2 unfit input, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _show_warning
     try:
         return int(options.command(options) or 0)
@@ -133,7 +138,7 @@ def _add_train(commands: Any) -> None:
         "train",
         _train,
         help="train MOPO: the ensemble, then the policy",
-        epilog=_FieldsEpilog(),
+        epilog=field_help(),
     )
     _add_run_options(parser)
     parser.add_argument("--epochs", type=int, help="short for --set n_epochs=EPOCHS")
@@ -151,7 +156,7 @@ def _add_train_model(commands: Any) -> None:
         "train-model",
         _train_model,
         help="train the ensemble only, for train --model",
-        epilog=_FieldsEpilog(),
+        epilog=field_help(),
     )
     _add_run_options(parser)
 
@@ -209,22 +214,9 @@ def _add_demo(commands: Any) -> None:
     )
 
 
-class _FieldsEpilog(str):
-    """The list of configuration fields, made only when help is asked for."""
-
-    def __new__(cls) -> "_FieldsEpilog":
-        return super().__new__(cls, " ")
-
-    def __mod__(self, values: Any) -> str:
-        from experiments.field_help import field_help
-
-        return field_help()
-
-
-def _spec(options: argparse.Namespace) -> Any:
-    """Build the run that the options describe; nothing heavy is imported before this."""
-    from experiments.run_spec import Overrides, build_spec
-    from mopo_tf2.config import parse_settings
+def _overrides(options: argparse.Namespace) -> "Overrides":
+    """Gather what the options change in a configuration."""
+    from experiments.run_spec import Overrides
 
     settings = parse_settings(options.settings)
     if getattr(options, "epochs", None) is not None:
@@ -232,39 +224,38 @@ def _spec(options: argparse.Namespace) -> Any:
             raise InputError("--epochs is short for --set n_epochs: give one of them.")
         settings["n_epochs"] = str(options.epochs)
     model = getattr(options, "model", None)
-    spec = build_spec(
-        options.config,
-        Overrides(
-            dataset=options.dataset,
-            environment=options.environment,
-            termination=options.termination,
-            physics=options.physics,
-            seed=options.seed,
-            model=None if model is None else str(model),
-            settings=settings,
-        ),
+    return Overrides(
+        dataset=options.dataset,
+        environment=options.environment,
+        termination=options.termination,
+        physics=options.physics,
+        seed=options.seed,
+        model=None if model is None else str(model),
+        settings=settings,
     )
-    if model is not None:
-        from experiments.exports import with_model_architecture
-
-        spec = with_model_architecture(spec, set(settings))
-    return spec
 
 
-def _folder(options: argparse.Namespace, spec: Any) -> Path:
-    name = Path(spec.name).stem if spec.name.endswith(".json") else spec.name
-    return options.out or Path("runs", name, f"seed_{spec.seed}")
+def _default_folder(options: argparse.Namespace, kind: str) -> Path:
+    return Path("runs", Path(options.config).stem, f"{kind}_{options.seed or 0}")
 
 
 def _train(options: argparse.Namespace) -> int:
     from experiments.device import use_device
+    from experiments.exports import with_model_architecture
     from experiments.run import Interrupted, resume_run, start_run
+    from experiments.run_spec import build_spec
 
-    spec = _spec(options)
-    folder = _folder(options, spec)
+    overrides = _overrides(options)
+    folder = options.out or _default_folder(options, "seed")
     use_device(options.device)
     try:
-        algorithm = resume_run(folder, spec) if options.resume else start_run(spec, folder)
+        if options.resume:
+            algorithm = resume_run(folder, options.config, overrides)
+        else:
+            spec = with_model_architecture(
+                build_spec(options.config, overrides), set(overrides.settings)
+            )
+            algorithm = start_run(spec, folder)
     except Interrupted as interrupted:
         print(interrupted, flush=True)
         return 130
@@ -279,9 +270,10 @@ def _train(options: argparse.Namespace) -> int:
 def _train_model(options: argparse.Namespace) -> int:
     from experiments.device import use_device
     from experiments.run import Interrupted, start_run
+    from experiments.run_spec import build_spec
 
-    spec = _spec(options)
-    folder = options.out or Path("runs", spec.name, f"model_{spec.seed}")
+    spec = build_spec(options.config, _overrides(options))
+    folder = options.out or _default_folder(options, "model")
     use_device(options.device)
     try:
         algorithm = start_run(spec, folder, model_only=True)
@@ -304,7 +296,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _collect(options: argparse.Namespace) -> int:
-    from experiments.collect import collect_task
+    from experiments.collect_task import collect_task
 
     print(
         collect_task(

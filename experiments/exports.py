@@ -104,16 +104,18 @@ def load_policy(run: Path) -> SavedPolicy:
 
 
 def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
-    """Return ``spec`` with the ensemble's sizes taken from the model that it loads.
+    """Return ``spec`` with the ensemble's sizes taken from the model that it loads, if any.
 
     Args:
-        spec: of a run with ``model``.
+        spec: of a run.
         explicit: fields that the user set; these must agree with the model.
 
     Raises:
         InputError: if there is no such model, or a field set by the user contradicts it.
     """
-    run = Path(spec.model or "")
+    if spec.model is None:
+        return spec
+    run = Path(spec.model)
     _require_run(run, MODEL_FILE, "model")
     _, metadata = load_arrays(run / MODEL_FILE)
     saved = configuration.from_dict(EnsembleConfig, metadata["ensemble"])

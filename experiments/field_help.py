@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 import textwrap
 
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
@@ -13,9 +14,10 @@ def field_docs(cls: type) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     body = tree.body[0].body  # type: ignore[attr-defined]
     docs = {}
-    for node, following in zip(body, body[1:], strict=False):
+    for node, following in itertools.pairwise(body):
         if isinstance(node, ast.AnnAssign) and isinstance(following, ast.Expr):
-            docs[node.target.id] = " ".join(following.value.value.split())  # type: ignore
+            text = following.value.value  # type: ignore[attr-defined]
+            docs[ast.unparse(node.target)] = " ".join(text.split())
     return docs
 
 

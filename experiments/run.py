@@ -12,12 +12,15 @@ from experiments.interrupts import Interrupts
 from experiments.logging import RunLogger, truncate_progress
 from experiments.progress import terminal_progress
 from experiments.run_spec import (
+    Overrides,
     Parts,
     RunSpec,
+    apply_overrides,
     config_json,
     flat_parameters,
     load_data,
     make_parts,
+    named_spec,
     read_spec,
 )
 from mopo_tf2.algorithms.mopo import MOPO
@@ -86,13 +89,14 @@ def start_run(spec: RunSpec, folder: Path, *, model_only: bool = False) -> MOPO:
         return _Runner(spec, folder, parts, dataset.transitions, logger).run(model_only)
 
 
-def resume_run(folder: Path, spec: RunSpec | None = None) -> MOPO:
+def resume_run(folder: Path, name: str, overrides: Overrides) -> MOPO:
     """Continue the run in ``folder`` from its last checkpoint, to the end.
 
     Args:
         folder: of the run.
-        spec: what the user asked for now; may differ in ``n_epochs`` and
-            ``checkpoint_frequency`` only. None: as it was.
+        name: of its configuration.
+        overrides: what the user asks for now; may change ``n_epochs`` and
+            ``checkpoint_frequency``, and must agree with the run elsewhere.
 
     Raises:
         InputError: if there is no run, it was another one, or its files are damaged.
@@ -102,7 +106,9 @@ def resume_run(folder: Path, spec: RunSpec | None = None) -> MOPO:
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} holds no run to resume: expected {folder / 'config.json'}.")
     saved = read_spec(folder / "config.json")
-    spec = saved if spec is None else spec
+    if named_spec(name).name != saved.name:
+        raise InputError(f"{folder} is a run of {saved.name}, not of {name}.")
+    spec = apply_overrides(saved, overrides)
     _require_same_run(saved, spec, folder)
     parts = make_parts(spec)
     ensure_writable_folder(folder)

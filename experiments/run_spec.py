@@ -89,7 +89,15 @@ def build_spec(name: str, overrides: Overrides) -> RunSpec:
     Raises:
         InputError: if a name, a field or a value is unfit.
     """
-    spec = named_spec(name)
+    return apply_overrides(named_spec(name), overrides)
+
+
+def apply_overrides(spec: RunSpec, overrides: Overrides) -> RunSpec:
+    """Return ``spec`` with everything that ``overrides`` names changed.
+
+    Raises:
+        InputError: if a field or a value is unfit.
+    """
     changes = {
         field: getattr(overrides, field)
         for field in ("dataset", "environment", "termination", "physics", "seed", "model")

@@ -217,7 +217,8 @@ class MOPOConfig:
         choices = ("shift", "drop", "file")
         _require(
             self.next_observations in choices,
-            f"next_observations must be one of {', '.join(choices)}, got {self.next_observations!r}.",
+            f"next_observations must be one of {', '.join(choices)}, "
+            f"got {self.next_observations!r}.",
         )
 
     @property
@@ -343,37 +344,41 @@ def _kind_name(kind: Any) -> str:
 
 
 def _convert_to(kind: Any, value: Any) -> Any:
+    """Return ``value`` as ``kind``. Raises ValueError or TypeError if it is something else."""
     if typing.get_origin(kind) is tuple:
         if isinstance(value, str):
             value = [item for item in value.strip("()[] ").split(",") if item.strip()]
         return tuple(_convert_to(typing.get_args(kind)[0], item) for item in value)
     if kind is bool:
-        if isinstance(value, bool):
-            return value
-        return (
-            {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                value.lower()
-            ]
-            if isinstance(value, str) and value.lower() in _BOOLEANS
-            else _refuse(value)
-        )
+        return _to_bool(value)
     if isinstance(value, bool):
-        return _refuse(value)
+        raise TypeError(f"unfit value {value!r}")
     if kind is int:
-        number = float(value)  # so that 5e4, which the original uses, is a whole number too
-        return (
-            int(value)
-            if isinstance(value, int)
-            else (int(number) if number.is_integer() else _refuse(value))
-        )
+        return _to_int(value)
     if kind is float:
         number = float(value)
-        return _refuse(value) if math.isnan(number) else number
-    return value if isinstance(value, str) else _refuse(value)
+        if math.isnan(number):
+            raise ValueError(f"unfit value {value!r}")
+        return number
+    if not isinstance(value, str):
+        raise TypeError(f"unfit value {value!r}")
+    return value
 
 
-_BOOLEANS = ("true", "1", "yes", "false", "0", "no")
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if not isinstance(value, str) or value.lower() not in words:
+        raise ValueError(f"unfit value {value!r}")
+    return words[value.lower()]
 
 
-def _refuse(value: Any) -> Any:
-    raise ValueError(f"unfit value {value!r}")
+def _to_int(value: Any) -> int:
+    try:
+        return int(value) if isinstance(value, int | str) else _to_int(str(value))
+    except ValueError:
+        number = float(value)  # the original writes 5e4 for a whole number
+        if not number.is_integer():
+            raise
+        return int(number)

@@ -1,4 +1,4 @@
-"""What long work reports while it runs. The library calls these; a script decides how to show them."""
+"""What long work reports while it runs. The library calls these; a script shows them."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ class Progress(Protocol):
     """Receiver of progress reports. Every method returns at once and must not raise."""
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
-        """``done`` of ``total`` gradient steps of ensemble-training ``epoch`` (from 0) are taken."""
+        """``done`` of ``total`` gradient steps of ensemble-training ``epoch`` (from 0) are done."""
 
     def model_epoch(
         self,
@@ -29,7 +29,7 @@ class Progress(Protocol):
         """Policy-training ``epoch`` (from 0) of ``n_epochs`` begins."""
 
     def rollout_step(self, done: int, total: int, states: int) -> None:
-        """``done`` of ``total`` steps of a model rollout are taken; the last one had ``states`` rows."""
+        """``done`` of ``total`` rollout steps are taken; the last one had ``states`` rows."""
 
     def updates(self, done: int, total: int) -> None:
         """``done`` of ``total`` SAC updates of this epoch are taken."""

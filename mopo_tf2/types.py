@@ -34,7 +34,8 @@ class Transitions(NamedTuple):
 class PolicyFn(Protocol):
     """Anything that maps observations [B, O] to actions [B, A] on the host."""
 
-    def __call__(self, observations: FloatArray) -> FloatArray: ...
+    def __call__(self, observations: FloatArray) -> FloatArray:
+        """Return the actions [B, A], in [-1, 1]."""
 
 
 class TerminationFn(Protocol):
@@ -42,4 +43,5 @@ class TerminationFn(Protocol):
 
     def __call__(
         self, observations: FloatArray, actions: FloatArray, next_observations: FloatArray
-    ) -> BoolArray: ...
+    ) -> BoolArray:
+        """Return [B, 1], True where the task ended."""

@@ -189,7 +189,9 @@ class SAC:
         """Take one gradient step: gradients at the parameters on entry, then apply, then targets.
 
         Args:
-            batch, noise, next_noise: see ``losses_and_gradients``.
+            batch: see ``losses_and_gradients``.
+            noise: see there.
+            next_noise: see there.
             tau: scalar, share of the critics that moves into the target critics; 0 for none.
 
         Original: mopo/algorithms/mopo.py:MOPO._do_training

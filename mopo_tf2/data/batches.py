@@ -11,7 +11,8 @@ def rollout_starts(pool: ReplayPool, count: int, random_state: np.random.RandomS
 
     Original: mopo/algorithms/mopo.py:MOPO._rollout_model
     """
-    return pool.rows(pool.random_indices(count, random_state)).observations
+    starts: np.ndarray = pool.rows(pool.random_indices(count, random_state)).observations
+    return starts
 
 
 def mixed_batches(

@@ -66,7 +66,8 @@ class ReplayPool:
         Raises:
             ValueError: if the pool is empty.
 
-        Original: softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.random_indices
+        Original:
+            softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.random_indices
         """
         if self.size == 0:
             raise ValueError("cannot sample from an empty ReplayPool; call add() first.")
@@ -75,14 +76,16 @@ class ReplayPool:
     def rows(self, indices: np.ndarray) -> Transitions:
         """Return the rows at ``indices`` (any shape [...]), columns [..., width].
 
-        Original: softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.batch_by_indices
+        Original:
+            softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.batch_by_indices
         """
         return Transitions(*(column[indices] for column in self._columns))
 
     def stored(self) -> Transitions:
         """Return views of all rows in storage order, not in time order (Q-65).
 
-        Original: softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.return_all_samples
+        Original:
+            softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.return_all_samples
         """
         return Transitions(*(column[: self.size] for column in self._columns))
 

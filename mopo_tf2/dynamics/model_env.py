@@ -111,7 +111,7 @@ class ModelEnvironment:
                 observations[None], actions[None], random_state, deterministic=deterministic
             )
             return ModelStep(*(field[0] for field in batch))
-        states = [observations.astype(np.float64), actions.astype(np.float32)]
+        states: list[np.ndarray] = [observations.astype(np.float64), actions.astype(np.float32)]
         if deterministic:
             results = map_in_chunks(self._averaged, states, self.chunk_size)
         else:

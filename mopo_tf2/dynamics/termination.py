@@ -3,11 +3,10 @@
 The first two coordinates of the MuJoCo tasks' observations are height (m) and angle (rad).
 """
 
-import importlib
-
 import numpy as np
 
 from mopo_tf2.errors import InputError
+from mopo_tf2.own_functions import import_function
 from mopo_tf2.types import BoolArray, FloatArray, TerminationFn
 
 
@@ -117,14 +116,10 @@ def find_termination_fn(name: str) -> TerminationFn:
     """
     if name in TERMINATION_FUNCTIONS:
         return TERMINATION_FUNCTIONS[name]
-    module_name, separator, attribute = name.partition(":")
-    if not separator:
+    if ":" not in name:
         raise InputError(
             f"no termination function '{name}': give module:function, or one of "
             f"{', '.join(TERMINATION_FUNCTIONS)}."
         )
-    try:
-        function: TerminationFn = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"cannot load the termination function '{name}': {error}.") from error
+    function: TerminationFn = import_function(name, "termination function")
     return function

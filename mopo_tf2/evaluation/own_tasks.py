@@ -1,10 +1,6 @@
 """Environments of the user's own, named as ``module:function``."""
 
-import importlib
 import inspect
-import os
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -12,49 +8,7 @@ import numpy as np
 
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.gym_adapter import GymAdapter, looks_like_gym
-
-
-def import_function(reference: str, purpose: str) -> Callable[..., Any]:
-    """Import the function that ``reference`` names as ``module:function``.
-
-    Modules of the current folder are found as well: it is put at the end of the module search
-    path if it is not on it.
-
-    Args:
-        reference: for example ``my_package.tasks:make_reacher``.
-        purpose: what the function is for, for messages: "task", "termination function".
-
-    Raises:
-        InputError: if there is no such module or function, or importing the module fails.
-    """
-    module_name, _, name = reference.partition(":")
-    if not module_name or not name.isidentifier():
-        raise InputError(
-            f"{purpose} {reference!r}: expected module:function, as in my_module:make."
-        )
-    folder = os.getcwd()
-    if "" not in sys.path and folder not in sys.path:
-        sys.path.append(folder)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module raises while it is imported
-        if isinstance(error, ModuleNotFoundError) and _is_part(error.name, module_name):
-            raise InputError(
-                f"{purpose} {reference!r}: no module {error.name!r}; run from the folder that "
-                "holds it, or install it."
-            ) from error
-        raise InputError(
-            f"{purpose} {reference!r}: importing {module_name!r} raised {_one_line(error)}"
-        ) from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        found = "none" if function is None else f"a {type(function).__name__}"
-        raise InputError(
-            f"{purpose} {reference!r}: expected a function {name!r} in module {module_name!r}, "
-            f"found {found}."
-        )
-    checked: Callable[..., Any] = function
-    return checked
+from mopo_tf2.own_functions import import_function, one_line
 
 
 def make_own_environment(task: str, *, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
@@ -80,7 +34,7 @@ def make_own_environment(task: str, *, render_mode: str | None = None) -> gymnas
     try:
         environment = function(**arguments)
     except Exception as error:  # whatever the user's function raises
-        raise InputError(f"task {task!r}: the function raised {_one_line(error)}") from error
+        raise InputError(f"task {task!r}: the function raised {one_line(error)}") from error
     if not isinstance(environment, gymnasium.Env):
         if not looks_like_gym(environment):
             raise InputError(
@@ -118,7 +72,7 @@ def _check_step(task: str, environment: gymnasium.Env[Any, Any]) -> None:
     except InputError:
         raise
     except Exception as error:  # whatever the user's environment raises
-        raise InputError(f"task {task!r}: one reset and step raised {_one_line(error)}") from error
+        raise InputError(f"task {task!r}: one reset and step raised {one_line(error)}") from error
     if not isinstance(first, tuple) or len(first) != 2:
         raise InputError(f"task {task!r}: expected reset to return (observation, info).")
     if not isinstance(result, tuple) or len(result) != 5:
@@ -133,12 +87,3 @@ def _check_step(task: str, environment: gymnasium.Env[Any, Any]) -> None:
                 f"task {task!r}: {name} returned an observation of shape {np.shape(observation)}, "
                 f"but the observation space says {shape}."
             )
-
-
-def _is_part(missing: str | None, module_name: str) -> bool:
-    return missing is not None and (module_name + ".").startswith(missing + ".")
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -79,7 +79,8 @@ class GaussianPolicy(keras.layers.Layer):
 
     def sample(self, observations: tf.Tensor, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return actions [B, A] and log_pi [B, 1] for the given standard normal latents [B, A]."""
-        _, actions, log_pi = squash(*self(observations), latents)
+        shift, log_scale = self(observations)
+        _, actions, log_pi = squash(shift, log_scale, latents)
         return actions, log_pi
 
     def mode(self, observations: tf.Tensor) -> tf.Tensor:
@@ -94,7 +95,7 @@ class GaussianPolicy(keras.layers.Layer):
         """
         shift, log_scale = self(observations)
         latents = (tf.atanh(actions) - shift) * tf.exp(-log_scale)
-        _, _, log_pi = squash(shift, log_scale, latents)
+        log_pi = squash(shift, log_scale, latents)[2]
         return log_pi
 
     def diagnostics(self, observations: tf.Tensor, latents: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from mopo_tf2.networks.feedforward import Feedforward
 
+Shape = tuple[Any, ...]
+
 
 @keras.saving.register_keras_serializable(package="mopo_tf2")
 class QFunctions(keras.layers.Layer):
@@ -32,7 +34,7 @@ class QFunctions(keras.layers.Layer):
         self.num_critics = num_critics
         self.network = Feedforward(hidden_layer_sizes, 1, num_networks=num_critics, seed=seed)
 
-    def build(self, observations_shape: tuple[int, ...], actions_shape: tuple[int, ...]) -> None:
+    def build(self, observations_shape: Shape, actions_shape: Shape) -> None:
         """Create the variables for inputs of size O + A."""
         self.network.build((None, observations_shape[-1] + actions_shape[-1]))
 

@@ -10,7 +10,7 @@ import pytest
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import environment_info, make_environment
 from mopo_tf2.evaluation.gym_adapter import GymAdapter
-from mopo_tf2.evaluation.own_tasks import import_function
+from mopo_tf2.own_functions import import_function
 
 MODULE = """
 import gymnasium

@@ -1,0 +1,1 @@
+"""The cases: one small module per group, each a list of ``CASES``."""

@@ -1,0 +1,118 @@
+"""The batched dense layers, against Keras' own layer and against the original's."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+
+from mopo_tf2.networks.ensemble_dense import EnsembleDense, glorot_uniform
+
+RECORDINGS = Path(__file__).parents[2] / "parity" / "recordings"
+ACTIVATIONS = {
+    "linear": None,
+    "ReLU": "relu",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "softmax": "softmax",
+    "swish": "swish",
+}
+
+
+def built(units, num_networks, input_dim, activation=None, **options):
+    layer = EnsembleDense(units, num_networks, activation, **options)
+    layer.build((None, input_dim))
+    return layer
+
+
+@pytest.mark.parametrize("activation", ["swish", "softmax", None])
+def test_three_dimensional_inputs_give_what_einsum_dense_gives(activation):
+    inputs = np.random.RandomState(0).normal(size=(7, 4, 3)).astype(np.float32)
+    oracle = keras.layers.EinsumDense(
+        "ebi,eio->ebo", output_shape=(None, 5), bias_axes="eo", activation=activation
+    )
+    oracle.build(inputs.shape)
+    bias = np.random.RandomState(1).normal(size=(7, 1, 5)).astype(np.float32)
+    layer = built(5, 7, 3, activation)
+    layer.set_weights([oracle.get_weights()[0], bias])
+    oracle.set_weights([oracle.get_weights()[0], bias])
+    np.testing.assert_allclose(layer(inputs), oracle(inputs), rtol=1e-6, atol=1e-7)
+
+
+def test_two_dimensional_inputs_are_shared_by_every_member():
+    inputs = np.random.RandomState(0).normal(size=(4, 3)).astype(np.float32)
+    layer = built(5, 7, 3, "tanh")
+    repeated = layer(np.repeat(inputs[None], 7, axis=0))
+    np.testing.assert_allclose(layer(inputs), repeated, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("original", ACTIVATIONS)
+@pytest.mark.parametrize("dimensions", ["2d", "3d"])
+def test_outputs_equal_those_of_the_original_layer(original, dimensions):
+    with np.load(RECORDINGS / "fc_layer.npz") as recording:
+        members, input_dim, units = recording["weights"].shape
+        layer = built(units, members, input_dim, ACTIVATIONS[original])
+        layer.set_weights([recording["weights"], recording["biases"]])
+        outputs = layer(recording[f"input_{dimensions}"])
+        expected = recording[f"{original}/output_{dimensions}"]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (7, 2, 4, 3)])
+def test_inputs_of_another_rank_or_ensemble_size_are_refused(shape):
+    with pytest.raises(ValueError, match=r"expects inputs \[B, I\] or \[7, B, I\]"):
+        EnsembleDense(5, 7).build(shape)
+
+
+def test_output_shape_is_announced_for_both_kinds_of_input():
+    layer = EnsembleDense(5, 7)
+    assert layer.compute_output_shape((None, 3)) == (7, None, 5)
+    assert layer.compute_output_shape((7, 4, 3)) == (7, 4, 5)
+
+
+@pytest.mark.parametrize("options", [{}, {"initializer": glorot_uniform}])
+def test_layer_rebuilt_from_its_configuration_has_the_same_weights(options):
+    layer = built(5, 7, 3, "swish", seed=11, **options)
+    twin = EnsembleDense.from_config(layer.get_config())
+    twin.build((None, 3))
+    inputs = np.random.RandomState(0).normal(size=(4, 3)).astype(np.float32)
+    np.testing.assert_array_equal(twin(inputs), layer(inputs))
+
+
+def test_layer_survives_keras_own_serialisation():
+    layer = built(5, 7, 3, "swish", seed=11)
+    twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert twin.get_config() == layer.get_config()
+
+
+def test_members_start_from_weights_of_their_own():
+    kernels = built(40, 7, 30).kernel.numpy().reshape(7, -1)
+    correlation = np.corrcoef(kernels)
+    assert np.abs(correlation - np.eye(7)).max() < 0.15
+
+
+def test_seeds_decide_the_initial_weights():
+    kernels = [built(4, 2, 3, seed=seed).kernel.numpy() for seed in (5, 5, 6)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).min() > 0
+
+
+def test_weights_start_from_a_normal_truncated_at_two_stddevs():
+    stddev = 1 / (2 * np.sqrt(50))
+    kernel = built(200, 7, 50, seed=3).kernel.numpy().ravel().astype(np.float64)
+    law = scipy.stats.truncnorm(-2, 2, scale=stddev)
+    assert np.abs(kernel).max() <= 2 * stddev * (1 + 1e-6)
+    assert scipy.stats.kstest(kernel, law.cdf).pvalue > 0.01
+
+
+def test_weights_start_from_the_law_of_the_original():
+    with np.load(RECORDINGS / "fc_init.npz") as recording:
+        expected = recording["weights"]
+    members, input_dim, units = expected.shape
+    kernel = built(units, members, input_dim, seed=4).kernel.numpy()
+    assert scipy.stats.ks_2samp(kernel.ravel(), expected.ravel()).pvalue > 0.01
+
+
+def test_biases_start_at_zero():
+    np.testing.assert_array_equal(built(5, 7, 3).bias.numpy(), np.zeros((7, 1, 5)))
