@@ -1,4 +1,4 @@
-"""The command line: mopo-tf2 train | train-model | evaluate | collect | plot | demo."""
+"""The command line: which commands and options there are, and how they end."""
 
 import argparse
 import os
@@ -6,14 +6,11 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from experiments import commands as command_functions
 from experiments.field_help import field_help
-from mopo_tf2.config import parse_settings
 from mopo_tf2.errors import DivergenceError, InputError
-
-if TYPE_CHECKING:
-    from experiments.run_spec import Overrides
 
 _EPILOG = """examples:
   mopo-tf2 train halfcheetah_mixed --dataset halfcheetah-sac-replay-v0 --seed 0
@@ -75,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_collect(commands)
     _add_plot(commands)
     _add_demo(commands)
+    _add_parity_curves(commands)
+    _add_import_tf1(commands)
+    _add_export_tf1(commands)
     return parser
 
 
@@ -136,7 +136,7 @@ def _add_train(commands: Any) -> None:
     parser = _add(
         commands,
         "train",
-        _train,
+        command_functions.train,
         help="train MOPO: the ensemble, then the policy",
         epilog=field_help(),
     )
@@ -154,7 +154,7 @@ def _add_train_model(commands: Any) -> None:
     parser = _add(
         commands,
         "train-model",
-        _train_model,
+        command_functions.train_model,
         help="train the ensemble only, for train --model",
         epilog=field_help(),
     )
@@ -163,7 +163,10 @@ def _add_train_model(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     parser = _add(
-        commands, "evaluate", _evaluate, help="run a run's policy in its real environment"
+        commands,
+        "evaluate",
+        command_functions.evaluate,
+        help="run a run's policy in its real environment",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
     parser.add_argument("--episodes", type=int, default=10, help="number of episodes (10)")
@@ -172,7 +175,12 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _add_collect(commands: Any) -> None:
-    parser = _add(commands, "collect", _collect, help="write a D4RL-format dataset from a task")
+    parser = _add(
+        commands,
+        "collect",
+        command_functions.collect,
+        help="write a D4RL-format dataset from a task",
+    )
     add = parser.add_argument
     add("task", metavar="TASK", help="halfcheetah, hopper, walker2d, ant, or module:function")
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
@@ -184,7 +192,12 @@ def _add_collect(commands: Any) -> None:
 
 
 def _add_plot(commands: Any) -> None:
-    parser = _add(commands, "plot", _plot, help="draw learning curves, mean and spread over seeds")
+    parser = _add(
+        commands,
+        "plot",
+        command_functions.plot,
+        help="draw learning curves, mean and spread over seeds",
+    )
     add = parser.add_argument
     add("runs", type=Path, nargs="+", metavar="RUN", help="run folders")
     add("--out", type=Path, default=Path("curves.png"), help="PNG, PDF or SVG (curves.png)")
@@ -206,7 +219,7 @@ def _add_demo(commands: Any) -> None:
     parser = _add(
         commands,
         "demo",
-        _demo,
+        command_functions.demo,
         help="train for some minutes on the dataset that ships, and show the result",
     )
     parser.add_argument(
@@ -214,122 +227,46 @@ def _add_demo(commands: Any) -> None:
     )
 
 
-def _overrides(options: argparse.Namespace) -> "Overrides":
-    """Gather what the options change in a configuration."""
-    from experiments.run_spec import Overrides
-
-    settings = parse_settings(options.settings)
-    if getattr(options, "epochs", None) is not None:
-        if "n_epochs" in settings:
-            raise InputError("--epochs is short for --set n_epochs: give one of them.")
-        settings["n_epochs"] = str(options.epochs)
-    model = getattr(options, "model", None)
-    return Overrides(
-        dataset=options.dataset,
-        environment=options.environment,
-        termination=options.termination,
-        physics=options.physics,
-        seed=options.seed,
-        model=None if model is None else str(model),
-        settings=settings,
+def _add_parity_curves(commands: Any) -> None:
+    parser = _add(
+        commands,
+        "parity-curves",
+        command_functions.parity_curves,
+        help="compare learning curves with the original's; exit 1 if they are at fault",
     )
+    add = parser.add_argument
+    add("reference", type=Path, metavar="REFERENCE", help="run folder of the original, or of many")
+    add("runs", type=Path, nargs="+", metavar="RUN", help="run folders, of different seeds")
+    add("--out", type=Path, default=Path("parity-curves.png"), help="PNG (parity-curves.png)")
 
 
-def _default_folder(options: argparse.Namespace, kind: str) -> Path:
-    return Path("runs", Path(options.config).stem, f"{kind}_{options.seed or 0}")
-
-
-def _train(options: argparse.Namespace) -> int:
-    from experiments.device import use_device
-    from experiments.exports import with_model_architecture
-    from experiments.run import Interrupted, resume_run, start_run
-    from experiments.run_spec import build_spec
-
-    overrides = _overrides(options)
-    folder = options.out or _default_folder(options, "seed")
-    use_device(options.device)
-    try:
-        if options.resume:
-            algorithm = resume_run(folder, options.config, overrides)
-        else:
-            spec = with_model_architecture(
-                build_spec(options.config, overrides), set(overrides.settings)
-            )
-            algorithm = start_run(spec, folder)
-    except Interrupted as interrupted:
-        print(interrupted, flush=True)
-        return 130
-    print(
-        f"{algorithm.epoch} epochs done. Look at it with: mopo-tf2 plot {folder}, "
-        f"mopo-tf2 evaluate {folder}",
-        flush=True,
+def _add_import_tf1(commands: Any) -> None:
+    parser = _add(
+        commands,
+        "import-tf1",
+        command_functions.import_tf1,
+        help="make a run folder of a model or a policy that the original saved",
+        description="Reads NAME.mat or NAME_0.mat (.nns beside it or not) and checkpoint.pkl; "
+        "train --model takes the model, evaluate the policy.",
     )
-    return 0
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="folder with the original's files")
+    add("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
+    add("--name", help="of the model, if there are several")
+    add("--environment", metavar="TASK", help="the policy's task, if the checkpoint names none")
 
 
-def _train_model(options: argparse.Namespace) -> int:
-    from experiments.device import use_device
-    from experiments.run import Interrupted, start_run
-    from experiments.run_spec import build_spec
-
-    spec = build_spec(options.config, _overrides(options))
-    folder = options.out or _default_folder(options, "model")
-    use_device(options.device)
-    try:
-        algorithm = start_run(spec, folder, model_only=True)
-    except Interrupted as interrupted:
-        print(interrupted, flush=True)
-        return 130
-    print(
-        f"hold-out loss {algorithm.model_metrics['model/val_loss']:.4g}, elites "
-        f"{algorithm.ensemble.elites}. Use it with: mopo-tf2 train {spec.name} --model {folder}",
-        flush=True,
+def _add_export_tf1(commands: Any) -> None:
+    parser = _add(
+        commands,
+        "export-tf1",
+        command_functions.export_tf1,
+        help="write a run's model as the original's files",
     )
-    return 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    from experiments.evaluate import evaluate_run
-
-    print(evaluate_run(options.run, options.episodes, options.seed, options.video), flush=True)
-    return 0
-
-
-def _collect(options: argparse.Namespace) -> int:
-    from experiments.collect_task import collect_task
-
-    print(
-        collect_task(
-            options.task,
-            options.out,
-            options.n,
-            policy=options.policy,
-            seed=options.seed,
-            physics=options.physics,
-            max_path_length=options.max_path_length,
-        ),
-        flush=True,
-    )
-    return 0
-
-
-def _plot(options: argparse.Namespace) -> int:
-    from experiments.plots import plot_learning_curves
-
-    references = []
-    for reference in options.reference:
-        label, separator, path = reference.partition("=")
-        if not separator:
-            raise InputError(f"--reference expects LABEL=CSV, got '{reference}'.")
-        references.append((label, Path(path)))
-    print(plot_learning_curves(options.runs, options.out, key=options.key, reference=references))
-    return 0
-
-
-def _demo(options: argparse.Namespace) -> int:
-    from experiments.demo import run_demo
-
-    return run_demo(options.out)
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="run folder")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="folder to write into")
+    add("--name", required=True, help="of the files NAME.mat and NAME.nns")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,10 @@ def collect_task(
 
 
 def _policy_of(run: Path, obs_dim: int, act_dim: int) -> PolicyFn:
-    from experiments.exports import load_policy  # TensorFlow is not needed for random actions
+    from experiments.device import use_device  # random actions need no TensorFlow
+
+    use_device()
+    from experiments.exports import load_policy
 
     saved = load_policy(run)
     found = (saved.metadata["obs_dim"], saved.metadata["act_dim"])

@@ -1,12 +1,13 @@
 """Where TensorFlow computes, and how."""
 
-import tensorflow as tf
+import os
+import sys
 
 from mopo_tf2.errors import InputError
 
 
-def use_device(device: str) -> None:
-    """Choose the device before anything is computed; TF32 stays off, as parity demands.
+def use_device(device: str = "auto") -> None:
+    """Load TensorFlow and choose the device; TF32 stays off, as parity demands.
 
     Args:
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
@@ -14,8 +15,20 @@ def use_device(device: str) -> None:
     Raises:
         InputError: if "gpu" is asked for and TensorFlow sees none.
     """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        # TensorFlow writes of missing CUDA drivers past every log level while it is loaded.
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    gpus = tf.config.list_physical_devices("GPU")
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     elif device == "gpu" and not gpus:

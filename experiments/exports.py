@@ -1,6 +1,7 @@
 """The policy and the model of a run, as files that other commands read."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,13 @@ def export_policy(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
 def export_model(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
     """Write the trained ensemble: weights, scaler, bounds, elites."""
     ensemble = algorithm.ensemble
+    val_loss = algorithm.model_metrics["model/val_loss"]
     metadata = {
         "obs_dim": ensemble.obs_dim,
         "act_dim": ensemble.act_dim,
         "ensemble": configuration.to_dict(ensemble.config),
         "elites": ensemble.elites,
-        "val_loss": algorithm.model_metrics["model/val_loss"],
+        "val_loss": val_loss if math.isfinite(val_loss) else None,
         "dataset": spec.dataset,
         "seed": spec.seed,
     }
@@ -151,7 +153,8 @@ def load_model(run: Path, ensemble: GaussianEnsemble) -> float:
         for name, variable in ensemble.named_variables().items():
             variable.assign(arrays[name])
         ensemble.elites = list(metadata["elites"])
-        return float(metadata["val_loss"])
+        # Q-14: a model imported from the original has none.
+        return math.nan if metadata["val_loss"] is None else float(metadata["val_loss"])
     except (KeyError, UnknownFieldError) as error:
         raise InputError(f"{run / MODEL_FILE} does not hold a model: {error}.") from error
 

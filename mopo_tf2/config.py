@@ -151,6 +151,8 @@ class SACConfig:
 class MOPOConfig:
     """MOPO: model, rollouts, policy, loop. Values that differ per task have no default.
 
+    D-33: fields of the original that have no effect offline are left out (Q-81).
+
     Original: mopo/algorithms/mopo.py:MOPO.__init__; examples/development/base.py:get_variant_spec
     """
 
@@ -163,7 +165,7 @@ class MOPOConfig:
     rollout_batch_size: int = 50_000
     """Rollouts started at a time."""
     rollout_chunk_size: int = 2_500
-    """Rows per compiled call in rollouts: speed and memory only, no effect on the law."""
+    """Rows per compiled call in rollouts: speed and memory only, no effect on the draws."""
     real_ratio: float = 0.05
     """Share of each SAC batch that comes from the dataset (Q-45)."""
     epoch_length: int = 1000
@@ -240,7 +242,8 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     """Build ``cls`` from nested plain values, as ``to_dict`` gives them.
 
     Raises:
-        UnknownFieldError: if a key is not a field; names the nearest one.
+        UnknownFieldError: if a key is not a field; names the nearest one (D-32: the original
+            swallows unknown keys, Q-82).
         InputError: if a value has the wrong type or is out of range, or a field is missing.
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]

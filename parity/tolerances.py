@@ -11,8 +11,6 @@ from typing import Literal
 SMALLEST_P_VALUE = 1e-3
 """Two samples of one law give a smaller p-value once in a thousand tests."""
 
-LEARNING_RATE_OF_SAC = 3e-4
-
 
 @dataclasses.dataclass(frozen=True)
 class Rung:
@@ -50,10 +48,17 @@ class Rung:
         return text
 
 
-_KINKS = (
-    "Adam moves a weight whose gradient is next to 0 by the learning rate times the gradient's "
-    "rounding, and a ReLU input or a tie of the critics within rounding of 0 may fall to the "
-    "other side: few weights, and no more than was seen after 60 steps"
+_ADAM = (
+    "Adam moves a weight by the learning rate times g / (|g| + 1e-8): where the gradient g is next "
+    "to 0, its rounding moves the weight, and a ReLU input within rounding of 0 may fall to the "
+    "other side. Few weights, each by a share of a step"
+)
+
+_RACE = (
+    "the original applies all gradients in one session.run, in which a read can follow a write: "
+    "the recorded critics' target saw the temperature after its update, and from step 47 on the "
+    "policy's output kernel too (found by replaying the recorded Q losses with every combination). "
+    "The port reads everything on entry (Q-40)"
 )
 
 LADDER: dict[str, Rung] = {
@@ -61,12 +66,72 @@ LADDER: dict[str, Rung] = {
         0.0, 0.0, "indices, booleans, counts, configurations, copies, NumPy's random streams"
     ),
     "float64": Rung(1e-12, 0.0, "a few float64 operations on the host, in another order"),
-    "op": Rung(1e-6, 2e-7, "one float32 kernel: a few units in the last place"),
+    "op": Rung(1e-6, 2e-7, "one float32 operation: a few units in the last place"),
+    "layer": Rung(
+        1e-6, 0.0, "one float32 sum of products, of which terms may cancel", relative_to="array"
+    ),
     "forward": Rung(
         3e-6, 0.0, "a float32 network: ten times the few 1e-7 of a replay", relative_to="array"
     ),
+    "variance": Rung(
+        1e-5, 0.0, "exp of a log-variance of size 10, whose rounding is 1e-6 by itself"
+    ),
+    "penalty": Rung(
+        1e-5, 5e-6, "norms of differences of observations of size 10, each rounded to 1e-6"
+    ),
+    "log_pi": Rung(3e-6, 1e-6, "a float32 sum over action components: as of a network"),
+    "log_pi_of_given": Rung(
+        1e-5, 1e-4, "the way back through atanh, divided by a stddev of e^-5 at least"
+    ),
     "loss": Rung(3e-6, 1e-7, "a float32 sum over a batch: ten times the few 1e-7 of a replay"),
     "gradient": Rung(
-        1e-5, 0.0, "float32 sums over batch and layers, back and forth", relative_to="array"
+        1e-5, 0.0, "float32 sums over batch and layers, forth and back", relative_to="array"
+    ),
+    "gradient_of_bounds": Rung(
+        1e-4, 0.0, "a sum over all members and rows that nearly cancels", relative_to="array"
+    ),
+    "adam_steps": Rung(
+        3e-7,
+        1e-6,
+        f"weights after 1 to 20 steps of Adam, the bounds of size 10 included. {_ADAM}",
+        exceptions=0.001,
+        exception_limit=2e-5,
+    ),
+    "loss_on_the_way": Rung(
+        1e-5, 1e-6, "a loss at weights that are the result of 1 to 20 steps of Adam"
+    ),
+    "trained": Rung(
+        0.0,
+        1e-4,
+        f"weights after a whole training, some 600 steps: ten times the 1e-5 of a replay. {_ADAM}",
+        exceptions=0.01,
+        exception_limit=1e-3,
+    ),
+    "trained_loss": Rung(1e-4, 0.0, "a hold-out loss at such weights"),
+    "trained_forward": Rung(1e-4, 1e-4, "predictions at such weights", relative_to="array"),
+    "pool": Rung(0.0, 2e-5, "up to five model steps in a row: ten times the 2e-6 of a replay"),
+    "sac_updates": Rung(
+        0.0,
+        1e-6,
+        f"weights after up to 40 SAC updates: ten times the 1e-7 of a replay. {_ADAM}; ten times "
+        f"the 6e-6 of a replay for those. Also, {_RACE}",
+        exceptions=0.01,
+        exception_limit=6e-5,
+    ),
+    "sac_many_updates": Rung(
+        0.0, 4e-4, f"after 60 SAC updates: ten times the 4e-5 of a replay, since {_RACE}"
+    ),
+    "q_mean": Rung(
+        2e-5, 0.0, "mean of critics that 1 to 20 updates have moved", relative_to="array"
+    ),
+    "q_mean_later": Rung(
+        1e-2, 0.0, f"ten times the 1e-3 that is measured, since {_RACE}", relative_to="array"
+    ),
+    "q_loss_later": Rung(0.1, 0.0, f"ten times the 1e-2 that is measured, since {_RACE}"),
+    "simulator": Rung(0.0, 5e-12, "MuJoCo in float64, one step: ten times the 5e-13 of a replay"),
+    "open_loop": Rung(
+        0.0,
+        1e-5,
+        "contacts amplify every rounding: 100 steps of the Ant make 2e-7 of a difference of 1e-15",
     ),
 }

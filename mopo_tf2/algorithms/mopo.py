@@ -156,6 +156,7 @@ class MOPO:
             evaluation = self._evaluate()
         diagnostics = self._diagnostics()
         _check_finite(diagnostics, self.epoch)
+        # D-30: what the original logs and offline training leaves empty is not here.
         times = {**clock.seconds, "times/epoch": time.monotonic() - started}
         return {
             **diagnostics,
@@ -269,7 +270,10 @@ class MOPO:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything numeric that a resumed run needs, by name: a checkpoint's arrays."""
+        """Return everything numeric that a resumed run needs, by name: a checkpoint's arrays.
+
+        D-31: the original saves neither ensemble, model pool nor target critics (Q-84).
+        """
         saved = {f"model/{k}": v.numpy() for k, v in self.ensemble.named_variables().items()}
         saved.update({f"sac/{k}": np.asarray(v) for k, v in self.sac.named_variables().items()})
         pools = {"environment_pool": self.environment_pool, "model_pool": self.model_pool}

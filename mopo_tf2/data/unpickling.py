@@ -188,3 +188,78 @@ def _admitted_names() -> dict[tuple[str, str], Any]:
 
 
 _NAMES = _admitted_names()
+
+
+class Placeholder:
+    """Stands for an object of a class that is not read: keeps what the pickle says of it, inert.
+
+    Whatever a pickle does to it (call it, set its state, fill it) only stores values.
+
+    Attributes:
+        source: the name that the pickle asked for, ``module.name``.
+        arguments: what it was made or called with.
+        state: its pickled state, None if it had none.
+    """
+
+    source = ""
+    state: Any = None
+    arguments: tuple[Any, ...] = ()
+
+    def __new__(cls, *arguments: Any, **_: Any) -> "Placeholder":
+        """Keep what the object would be made of."""
+        made = super().__new__(cls)
+        made.arguments = arguments
+        return made
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __call__(self, *arguments: Any, **_: Any) -> "Placeholder":
+        """Return another placeholder instead of calling anything."""
+        return type(self)(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, value: Any) -> None:
+        """Take an element and forget it, as ``extend`` and ``add`` do."""
+
+    extend = add = append
+
+    def __repr__(self) -> str:
+        return f"<placeholder of {self.source}>"
+
+
+class _LenientArray(_Array):
+    """An array under construction that stays empty if its elements are no numbers."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if not isinstance(state[2], Placeholder):
+            super().__setstate__(state)
+
+
+def _lenient_reconstruct(*arguments: Any) -> npt.NDArray[Any]:
+    return _reconstruct(*arguments).view(_LenientArray)
+
+
+def _lenient_dtype(spec: Any, *_: Any) -> Any:
+    is_numeric = isinstance(spec, str) and spec.strip("<>=|")[:1] in _NUMERIC_KINDS
+    return _Dtype(spec) if is_numeric else Placeholder(spec)
+
+
+def placeholders_for_the_rest(module: str, name: str) -> Any:
+    """Admit what ``numpy_and_containers`` admits; every other name is a ``Placeholder``.
+
+    A policy for files that hold objects of programs that are not installed. Nothing of the pickle
+    is run either, but a name that is not read does not make the file unreadable.
+    """
+    if (module, name) == ("numpy", "dtype"):
+        return _lenient_dtype
+    if name == "_reconstruct" and (module, name) in _NAMES:
+        return _lenient_reconstruct
+    if (module, name) in _NAMES:
+        return _NAMES[module, name]
+    return type("Placeholder", (Placeholder,), {"source": f"{module}.{name}"})

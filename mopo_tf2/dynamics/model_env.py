@@ -55,6 +55,8 @@ def draw_noise(
 class ModelEnvironment:
     """The learned model as an environment with penalised rewards.
 
+    D-25: the original also computes a log-probability that nothing uses (Q-25).
+
     Args:
         ensemble: predicts; its elites answer.
         termination_fn: says which next states end the task.

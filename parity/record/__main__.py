@@ -1,4 +1,4 @@
-"""Record every case and write the manifest: ``python -m parity.record OUT --data DATA --seed SEED``."""
+"""Record every case, then write the manifest: ``python -m parity.record OUT --data DATA``."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ def record():
 
 
 def write_manifest():
-    """Write ``OUT/manifest.json``: versions, and source, description and hash of every file there."""
+    """Write ``OUT/manifest.json``: versions, and source, description and hash of every case."""
     sha = subprocess.check_output(['git', '-C', REPO, 'rev-parse', 'HEAD']).decode().strip()
     manifest = {
         'original': {'repository': 'tianheyu927/mopo', 'commit': sha},

@@ -1,4 +1,7 @@
-"""Roll out uniformly random actions and write a D4RL-format HDF5 file (what D4RL's own --random generator does)."""
+"""Roll out uniformly random actions and write a D4RL-format HDF5 file.
+
+This is what D4RL's own --random generator does.
+"""
 
 import argparse
 

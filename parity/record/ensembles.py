@@ -67,7 +67,10 @@ def build_bnn(
 
 
 def names(m):
-    """Readable names of m.nonoptvars + m.optvars, in the original's own order (that of its .mat files)."""
+    """Readable names of m.nonoptvars + m.optvars, in the original's own order.
+
+    That is the order of its .mat files.
+    """
     out = ['scaler/mu', 'scaler/sigma']
     for i, _ in enumerate(m.layers):
         out += ['layers/%d/weights' % i, 'layers/%d/biases' % i]

@@ -1,4 +1,8 @@
-"""Write original_index.json: every file of the original with its length, hash and definitions (name -> first and last line). No code."""
+"""Write original_index.json: length, hash and definitions of every file of the original.
+
+A definition is its name and its first and last line; no code. Needs Python 3.8 or newer for those:
+``python -m parity.record.index_original REF GYM_FOLDER OUT``.
+"""
 
 import ast
 import hashlib
@@ -9,7 +13,10 @@ import sys
 
 
 def definitions(tree, prefix=''):
-    """Return [first, last] line of every function and class, by dotted name; a repeated name gets a prime."""
+    """Return [first, last] line of every function and class by dotted name.
+
+    A name that comes again gets a prime.
+    """
     out = {}
     for n in getattr(tree, 'body', []):
         if isinstance(n, (ast.FunctionDef, ast.ClassDef)):

@@ -1,4 +1,4 @@
-"""Build the original repo's ExperimentRunner for one of its own configs, without Ray's scheduler."""
+"""The original's ExperimentRunner for one of its own configurations, without Ray's scheduler."""
 
 import importlib
 import os
@@ -8,7 +8,7 @@ from dotmap import DotMap
 
 
 def resolve(spec, root=None):
-    """Evaluate the tune.sample_from leaves the way ray 0.7 does: called with {'config': whole spec}."""
+    """Evaluate the tune.sample_from leaves as ray 0.7 does: called with {'config': whole spec}."""
     root = root if root is not None else spec
     out = {}
     for k, v in spec.items():
@@ -22,7 +22,7 @@ def resolve(spec, root=None):
 
 
 def variant(config, seed=0, **kwargs):
-    """Return the resolved configuration of the module ``config``; ``kwargs`` change the algorithm's."""
+    """Return the configuration of the module ``config``, resolved and changed by ``kwargs``."""
     from examples.development.base import get_variant_spec
 
     params = DotMap(importlib.import_module(config).params)

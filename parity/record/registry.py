@@ -6,8 +6,8 @@ CASES, META = {}, {}
 def case(source, about):
     """Register a function that returns the arrays of one case, by name.
 
-    ``source`` is where in the original it looks, ``about`` what it shows; both go into the manifest,
-    and ``about`` is the documentation of the function.
+    ``source`` is where in the original it looks, ``about`` what it shows; both go into the
+    manifest, and ``about`` becomes the function's docstring.
     """
 
     def deco(f):

@@ -1,4 +1,8 @@
-"""Run the original MOPO end to end on a D4RL-format file and write progress.csv, timing each phase."""
+"""Run the original MOPO end to end: ``python -m parity.record.run_original CONFIG LOG_DIR``.
+
+CONFIG is a module of the original, ``examples.config.d4rl.halfcheetah_mixed``. Writes progress.csv,
+one row an epoch with the seconds since the start, and params.json.
+"""
 
 import argparse
 import csv

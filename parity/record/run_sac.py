@@ -1,6 +1,7 @@
-"""Train the original repo's own online SAC until its replay pool holds --n transitions; save the pool in D4RL's format.
+"""Train the original's own online SAC until its replay pool holds --n transitions; save the pool.
 
-D4RL's medium-replay ('mixed') sets are exactly this: the replay buffer of SAC at a medium level.
+The file is in D4RL's format, whose medium-replay ('mixed') sets are exactly this: the replay buffer
+of SAC at a medium level. ``python -m parity.record.run_sac HalfCheetah-v2 OUT``.
 """
 
 import argparse

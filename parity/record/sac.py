@@ -112,7 +112,8 @@ def sac_updates():
             for k, v in s.run(fetch, feed(0)).items()
         }
     )
-    # the whole update as the original runs it: one session.run of all training ops, then the soft target update
+    # the whole update as the original runs it: one session.run of all training ops, then the soft
+    # target update
     za_all, zc_all, diag = [], [], []
     for i in range(steps):
         ops = dict(alg._training_ops)

@@ -1,7 +1,7 @@
 """The command line of a recording, read on import because every case depends on it.
 
-Importing this module changes into the checkout of the original, ``$REF/mopo``, from whose folder its
-configurations and files are found.
+Importing this module changes into the checkout of the original, ``$REF/mopo``, from whose folder
+its configurations and files are found.
 """
 
 import argparse
@@ -9,13 +9,13 @@ import os
 
 parser = argparse.ArgumentParser(
     prog='python -m parity.record',
-    description='Record what the original TF1 MOPO computes; REF names the folder that holds its checkout mopo.',
+    description='Record what the original TF1 MOPO computes. REF names the folder that holds mopo.',
 )
 parser.add_argument('out', help='folder for the recordings')
 parser.add_argument(
     '--data',
     default='data',
-    help='folder with DOMAIN_random_5k.hdf5 of hopper, halfcheetah, walker2d (collect_random --n 5000)',
+    help='folder with DOMAIN_random_5k.hdf5 of hopper, halfcheetah and walker2d (collect_random)',
 )
 parser.add_argument(
     '--seed', type=int, default=0, help='changes every draw: another seed gives another, unseen set'

@@ -34,8 +34,9 @@ def constant_policy(shift, log_scale, obs_dim=2):
     """A policy of one action that gives ``shift`` and ``log_scale`` (before the clip) anywhere."""
     policy = GaussianPolicy(1, (4,))
     policy.build((None, obs_dim))
-    *hidden, bias = [np.zeros_like(weight) for weight in policy.get_weights()]
-    policy.set_weights([*hidden, bias + [shift, log_scale]])
+    weights = [np.zeros_like(weight) for weight in policy.get_weights()]
+    weights[-1] = np.array([shift, log_scale], np.float32)
+    policy.set_weights(weights)
     return policy
 
 

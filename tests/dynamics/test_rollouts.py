@@ -1,0 +1,126 @@
+"""Branched rollouts: in a model that counts, and against recorded ones."""
+
+import numpy as np
+import pytest
+
+from mopo_tf2.data.batches import rollout_starts
+from mopo_tf2.data.replay_pool import ReplayPool, pool_of
+from mopo_tf2.dynamics.model_env import ModelEnvironment, ModelStep
+from mopo_tf2.dynamics.rollouts import branched_rollouts
+from mopo_tf2.dynamics.termination import TERMINATION_FUNCTIONS
+from mopo_tf2.progress import NoProgress
+from mopo_tf2.types import Transitions
+
+
+class Countdown:
+    """A model whose state goes down by the action and ends at 0; rewards are 10 minus 1."""
+
+    def __init__(self):
+        self.deterministic = []
+
+    def step(self, observations, actions, random_state, *, deterministic=False):
+        self.deterministic.append(deterministic)
+        next_observations = observations.astype(np.float64) - actions
+        rows = len(observations)
+        raw, penalties = np.full((rows, 1), 10.0), np.ones((rows, 1), np.float32)
+        ends = next_observations[:, :1] <= 0
+        means = np.zeros((rows, 2), np.float32)
+        return ModelStep(next_observations, raw - penalties, ends, raw, penalties, means, means)
+
+
+def one(observations):
+    return np.ones((len(observations), 1), np.float32)
+
+
+def roll(starts, length, policy=one, model=None, **options):
+    observations = np.array(starts, np.float32)[:, None]
+    model = model or Countdown()
+    return list(
+        branched_rollouts(model, policy, observations, length, np.random.RandomState(0), **options)
+    )
+
+
+def test_rollouts_go_on_from_the_states_they_reached():
+    steps = roll([5, 9], 3)
+    assert [list(s.transitions.observations[:, 0]) for s in steps] == [[5, 9], [4, 8], [3, 7]]
+    assert [list(s.transitions.next_observations[:, 0]) for s in steps] == [[4, 8], [3, 7], [2, 6]]
+
+
+def test_rows_that_ended_are_dropped_after_their_last_transition():
+    steps = roll([2, 9, 1], 3)
+    assert [list(s.transitions.observations[:, 0]) for s in steps] == [[2, 9, 1], [1, 8], [7]]
+    ends = [list(s.transitions.terminals[:, 0]) for s in steps]
+    assert ends == [[False, False, True], [True, False], [False]]
+
+
+def test_iteration_ends_early_once_no_row_is_left():
+    assert len(roll([2, 1], 10)) == 2
+
+
+def test_transitions_hold_penalised_rewards_beside_the_raw_ones():
+    (step,) = roll([5], 1)
+    got = (step.transitions.rewards, step.raw_rewards, step.penalties)
+    assert [float(column[0, 0]) for column in got] == [9.0, 10.0, 1.0]
+
+
+def test_states_are_passed_on_in_double_precision():
+    seen = []
+
+    def policy(observations):
+        seen.append(observations.dtype)
+        return one(observations) / 3
+
+    steps = roll([5], 3, policy)
+    assert seen == [np.float32, np.float64, np.float64]
+    final = steps[-1].transitions.next_observations
+    assert final.dtype == np.float64
+
+
+def test_steps_are_deterministic_if_asked():
+    model = Countdown()
+    roll([5], 2, model=model, deterministic=True)
+    assert model.deterministic == [True, True]
+
+
+def test_progress_is_told_the_rows_of_each_step():
+    class Log(NoProgress):
+        def __init__(self):
+            self.seen = []
+
+        def rollout_step(self, done, total, states):
+            self.seen.append((done, total, states))
+
+    log = Log()
+    roll([2, 9, 1], 3, progress=log)
+    assert log.seen == [(1, 3, 3), (2, 3, 2), (3, 3, 1)]
+
+
+@pytest.mark.parametrize("domain", ["hopper", "halfcheetah"])
+def test_model_pool_after_rollouts_equals_that_of_the_original(
+    domain, load_recording, recorded_ensemble
+):
+    everything = load_recording("model_rollouts")
+    recording = {k.removeprefix(f"{domain}/"): v for k, v in everything.items()}
+    ensemble = recorded_ensemble(recording, "params/", num_elites=len(recording["elites"]))
+    ensemble.elites = list(recording["elites"])
+    model = ModelEnvironment(
+        ensemble,
+        TERMINATION_FUNCTIONS[domain],
+        penalty_coeff=float(recording["penalty_coeff"]),
+        chunk_size=int(recording["rollout_batch_size"]),
+    )
+    environment_pool = pool_of(
+        Transitions(*(recording[f"env_pool/{name}"] for name in Transitions._fields)), None
+    )
+    capacity = int(recording["model_pool_max_size"])
+    model_pool = ReplayPool(capacity, ensemble.obs_dim, ensemble.act_dim)
+    random_state = np.random.RandomState(int(recording["rollout_numpy_seed"]))
+    starts = rollout_starts(environment_pool, int(recording["rollout_batch_size"]), random_state)
+    actions = (recording[f"actions/{k}"] for k in range(int(recording["num_actions"])))
+    length = int(recording["rollout_length"])
+    for step in branched_rollouts(model, lambda _: next(actions), starts, length, random_state):
+        model_pool.add(step.transitions)
+    for name, column in model_pool.stored()._asdict().items():
+        expected = recording[f"model_pool/{name}"]
+        np.testing.assert_allclose(column, expected, rtol=1e-5, atol=5e-6, err_msg=name)
+    assert model_pool.size / len(starts) == recording["mean_rollout_length"]

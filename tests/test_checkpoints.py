@@ -1,0 +1,168 @@
+"""Checkpoints: whole or not at all, damaged ones passed over, no pickles."""
+
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from mopo_tf2 import checkpoints
+from mopo_tf2.checkpoints import (
+    load_arrays,
+    load_checkpoint,
+    save_arrays,
+    save_checkpoint,
+)
+from mopo_tf2.errors import InputError
+
+ARRAYS = {
+    "policy/0": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "terminals": np.array([[True], [False]]),
+    "key": np.arange(4, dtype=np.uint32),
+    "log_alpha": np.float32(0.25),
+}
+METADATA = {"epoch": 3, "elites": [2, 0], "nested": {"loss": 0.1, "none": None}}
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+def test_arrays_and_metadata_come_back_as_they_were_saved(tmp_path):
+    save_arrays(tmp_path / "deep" / "file.npz", ARRAYS, METADATA)
+    arrays, metadata = load_arrays(tmp_path / "deep" / "file.npz")
+    assert metadata == METADATA
+    assert set(arrays) == set(ARRAYS)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, ARRAYS[name])
+        assert array.dtype == ARRAYS[name].dtype
+
+
+def test_nan_in_the_metadata_comes_back(tmp_path):
+    save_arrays(tmp_path / "file.npz", {}, {"val_loss": float("nan")})
+    assert np.isnan(load_arrays(tmp_path / "file.npz")[1]["val_loss"])
+
+
+def test_an_error_while_writing_leaves_no_file(tmp_path, monkeypatch):
+    def fail_halfway(file, **arrays):
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoints.np, "savez", fail_halfway)
+    with pytest.raises(OSError, match="no space"):
+        save_arrays(tmp_path / "file.npz", ARRAYS, METADATA)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_while_writing_keeps_the_file_of_before(tmp_path):
+    path = tmp_path / "file.npz"
+    save_arrays(path, ARRAYS, METADATA)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        save_arrays(path, ARRAYS, {"unfit": object()})
+    with pytest.raises(ValueError, match="Object arrays"):
+        save_arrays(path, {"unfit": np.array([object()])}, METADATA)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(InputError, match=r"expected the file .*gone\.npz, found none"):
+        load_arrays(tmp_path / "gone.npz")
+
+
+def test_a_file_cut_short_is_refused(tmp_path):
+    path = tmp_path / "file.npz"
+    save_arrays(path, ARRAYS, METADATA)
+    whole = path.read_bytes()
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match="is damaged or not a file of mopo_tf2"):
+            load_arrays(path)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x20, 0xFF])
+def test_a_flipped_byte_is_refused_or_has_no_effect(tmp_path, flip):
+    path = tmp_path / "file.npz"
+    save_arrays(path, {"weights": np.arange(3, dtype=np.float32)}, {"epoch": 3})
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= flip
+        path.write_bytes(damaged)
+        try:
+            arrays, metadata = load_arrays(path)
+        except InputError:
+            continue
+        np.testing.assert_array_equal(arrays["weights"], [0, 1, 2], err_msg=f"byte {position}")
+        assert arrays["weights"].dtype == np.float32
+        assert metadata == {"epoch": 3}
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip file", b"\x80\x04N."])
+def test_a_file_of_another_kind_is_refused(tmp_path, content):
+    (tmp_path / "file.npz").write_bytes(content)
+    with pytest.raises(InputError, match="is damaged or not a file of mopo_tf2"):
+        load_arrays(tmp_path / "file.npz")
+
+
+def test_a_file_without_metadata_is_refused(tmp_path):
+    np.savez(tmp_path / "file.npz", **ARRAYS)
+    with pytest.raises(InputError, match="is damaged or not a file of mopo_tf2"):
+        load_arrays(tmp_path / "file.npz")
+
+
+def test_a_file_with_an_object_array_is_refused_without_unpickling_it(tmp_path):
+    path, trace = tmp_path / "file.npz", tmp_path / "exploded"
+    save_arrays(path, ARRAYS, METADATA)
+    np.save(tmp_path / "bomb.npy", np.array([Bomb(trace)], object), allow_pickle=True)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.write(tmp_path / "bomb.npy", "bomb.npy")
+    with pytest.raises(InputError, match="Object arrays cannot be loaded"):
+        load_arrays(path)
+    assert not trace.exists()
+
+
+def test_the_last_two_checkpoints_are_kept(tmp_path):
+    for epoch in (20, 40, 60, 100_000):
+        save_checkpoint(tmp_path, epoch, ARRAYS, {"epoch": epoch})
+    kept = [path.name for path in checkpoints.checkpoints(tmp_path)]
+    assert kept == ["epoch_00060.npz", "epoch_100000.npz"]
+
+
+def test_the_last_checkpoint_is_read(tmp_path):
+    for epoch in (20, 100_000, 40):
+        save_arrays(tmp_path / f"epoch_{epoch:05d}.npz", ARRAYS, {"epoch": epoch})
+    assert load_checkpoint(tmp_path)[1] == {"epoch": 100_000}
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
+    save_checkpoint(tmp_path, 20, ARRAYS, {"epoch": 20})
+    save_checkpoint(tmp_path, 40, ARRAYS, {"epoch": 40}).write_bytes(b"half")
+    assert load_checkpoint(tmp_path)[1] == {"epoch": 20}
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error_about_the_last(tmp_path):
+    for epoch in (20, 40):
+        save_checkpoint(tmp_path, epoch, ARRAYS, {}).write_bytes(b"half")
+    with pytest.raises(InputError, match=r"epoch_00040\.npz is damaged"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_folder_without_checkpoints_gives_none(tmp_path):
+    (tmp_path / "epoch_final.npz").write_bytes(b"something else")
+    assert load_checkpoint(tmp_path) is None
+    assert load_checkpoint(tmp_path / "no_such_folder") is None
+
+
+def test_saving_leaves_other_files_alone(tmp_path):
+    (tmp_path / "epoch_final.npz").write_bytes(b"something else")
+    for epoch in (1, 2, 3):
+        save_checkpoint(tmp_path, epoch, ARRAYS, {})
+    assert (tmp_path / "epoch_final.npz").exists()

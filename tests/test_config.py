@@ -1,0 +1,269 @@
+"""Configurations: the original's values, closed sets of fields, text as people write it."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from mopo_tf2.config import (
+    EnsembleConfig,
+    MOPOConfig,
+    SACConfig,
+    UnknownFieldError,
+    flatten,
+    from_dict,
+    parse_settings,
+    replace,
+    to_dict,
+)
+from mopo_tf2.configs.d4rl import TASKS
+from mopo_tf2.errors import InputError
+
+VARIANTS = Path(__file__).parents[1] / "parity" / "recordings" / "variants.json"
+SAME_NAMES = {
+    "batch_size",
+    "checkpoint_frequency",
+    "deterministic",
+    "discount",
+    "epoch_length",
+    "eval_deterministic",
+    "eval_n_episodes",
+    "hidden_layer_sizes",
+    "lr",
+    "max_model_t",
+    "max_path_length",
+    "min_pool_size",
+    "model_retain_epochs",
+    "model_train_freq",
+    "n_train_repeat",
+    "num_elites",
+    "num_networks",
+    "penalty_coeff",
+    "penalty_learned_var",
+    "real_ratio",
+    "reward_scale",
+    "rollout_batch_size",
+    "rollout_length",
+    "separate_mean_var",
+    "target_entropy",
+    "target_update_interval",
+    "tau",
+    "train_every_n_steps",
+}
+
+
+def config(**changes):
+    return MOPOConfig(**{"rollout_length": 5, "penalty_coeff": 1.0, **changes})
+
+
+def original_values(variant):
+    """Values of one recorded configuration of the original, by their names there."""
+    values = {"checkpoint_frequency": variant["run_params"]["checkpoint_frequency"]}
+    for part in ("algorithm_params", "sampler_params", "policy_params"):
+        values.update(variant[part]["kwargs"])
+    assert variant["Q_params"]["kwargs"]["hidden_layer_sizes"] == values["hidden_layer_sizes"]
+    return values
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_values_equal_those_of_the_original_configuration(name):
+    original = original_values(json.loads(VARIANTS.read_text())[name])
+    ours = flatten(TASKS[name].config())
+    assert set(original) & set(ours) == SAME_NAMES
+    assert {k: ours[k] for k in SAME_NAMES} == {k: original[k] for k in SAME_NAMES}
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_pool_size_equals_that_of_the_original_configuration(name):
+    variant = json.loads(VARIANTS.read_text())[name]
+    assert TASKS[name].config().pool_max_size == variant["replay_pool_params"]["kwargs"]["max_size"]
+
+
+def test_values_that_differ_per_task_have_no_default():
+    with pytest.raises(InputError, match="needs a value for rollout_length, penalty_coeff"):
+        from_dict(MOPOConfig, {})
+
+
+@pytest.mark.parametrize("cls", [MOPOConfig, EnsembleConfig, SACConfig])
+def test_fields_cannot_be_changed(cls):
+    made = config() if cls is MOPOConfig else cls()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(made, dataclasses.fields(made)[0].name, 3)
+
+
+def test_flat_names_are_unique():
+    nested = to_dict(config())
+    parts = [nested.pop("ensemble"), nested.pop("sac"), nested]
+    assert len(flatten(config())) == sum(len(part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rollout_len": 5}, "MOPOConfig has no field 'rollout_len'. Did you mean 'rollout_l"),
+        ({"ensemble": {"num_elits": 5}}, "EnsembleConfig has no field 'num_elits'. Did you mean"),
+        ({"qqqqqq": 5}, "MOPOConfig has no field 'qqqqqq'. Its fields: rollout_length"),
+    ],
+)
+def test_unknown_field_is_an_error_and_names_the_nearest_one(values, message):
+    with pytest.raises(UnknownFieldError) as raised:
+        from_dict(MOPOConfig, {"rollout_length": 5, "penalty_coeff": 1.0, **values})
+    assert str(raised.value).startswith(message)
+
+
+def test_unknown_setting_is_an_error_and_names_the_nearest_field_of_any_part():
+    with pytest.raises(UnknownFieldError, match="Did you mean 'model_batch_size'"):
+        replace(config(), {"model_batchsize": "5"})
+
+
+def test_unknown_field_is_a_users_error():
+    assert issubclass(UnknownFieldError, InputError)
+    assert issubclass(UnknownFieldError, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("rollout_batch_size", "5e4", 50_000),
+        ("rollout_batch_size", "50000", 50_000),
+        ("rollout_batch_size", 50000.0, 50_000),
+        ("penalty_coeff", "2", 2.0),
+        ("lr", "1e-3", 0.001),
+        ("penalty_learned_var", "false", False),
+        ("penalty_learned_var", "Yes", True),
+        ("penalty_learned_var", "0", False),
+        ("model_max_epochs", "none", None),
+        ("model_max_epochs", None, None),
+        ("model_max_epochs", "7", 7),
+        ("max_model_t", "null", None),
+        ("pool_max_size", "1e6", 1_000_000),
+        ("hidden_layer_sizes", "32,16", (32, 16)),
+        ("hidden_layer_sizes", "(32, 16,)", (32, 16)),
+        ("hidden_layer_sizes", [32, 16], (32, 16)),
+        ("target_entropy", "auto", "auto"),
+        ("target_entropy", "-6", -6.0),
+        ("next_observations", "drop", "drop"),
+    ],
+)
+def test_values_are_read_by_the_type_of_their_field(name, text, value):
+    changed = replace(config(), {name: text})
+    parts = {**vars(changed.ensemble), **vars(changed.sac), **vars(changed)}
+    assert parts[name] == value
+    assert type(parts[name]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("rollout_length", "five", "a whole number, got 'five'"),
+        ("rollout_length", "2.5", "a whole number, got '2.5'"),
+        ("rollout_length", "nan", "a whole number, got 'nan'"),
+        ("rollout_length", "inf", "a whole number, got 'inf'"),
+        ("rollout_length", True, "a whole number, got True"),
+        ("rollout_length", None, "a whole number, got None"),
+        ("penalty_coeff", "nan", "a number, got 'nan'"),
+        ("penalty_learned_var", "maybe", "true or false, got 'maybe'"),
+        ("penalty_learned_var", 1, "true or false, got 1"),
+        ("model_max_epochs", "x", "a whole number or none, got 'x'"),
+        ("hidden_layer_sizes", "a,b", "separated by commas, got 'a,b'"),
+        ("hidden_layer_sizes", 3, "separated by commas, got 3"),
+    ],
+)
+def test_values_of_another_type_are_refused(name, text, told):
+    with pytest.raises(InputError, match=f"^{name} expects .*{told}"):
+        replace(config(), {name: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_networks", 0),
+        ("num_elites", 0),
+        ("num_elites", 8),
+        ("weight_decays", (1e-4,)),
+        ("model_holdout_ratio", 1.0),
+        ("model_holdout_ratio", -0.1),
+        ("model_holdout_ratio", 0.0),
+        ("model_max_holdout", 0),
+        ("model_max_epochs", 0),
+        ("model_max_epochs_since_update", -1),
+        ("model_loaded_max_epochs", -1),
+        ("max_model_t", 0.0),
+        ("model_lr", 0.0),
+        ("lr", -1.0),
+        ("discount", 1.1),
+        ("tau", -0.1),
+        ("target_update_interval", 0),
+        ("hidden_layer_sizes", ()),
+        ("hidden_layer_sizes", (8, 0)),
+        ("target_entropy", "automatic"),
+        ("rollout_length", 0),
+        ("penalty_coeff", -1.0),
+        ("penalty_coeff", float("inf")),
+        ("real_ratio", 1.1),
+        ("epoch_length", 0),
+        ("eval_n_episodes", -1),
+        ("pool_max_size", 0),
+        ("next_observations", "guess"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(InputError, match=name):
+        replace(config(), {name: value})
+
+
+def test_no_holdout_is_accepted_with_a_number_of_epochs():
+    changed = replace(config(), {"model_holdout_ratio": 0, "model_max_epochs": 3})
+    assert changed.ensemble.model_holdout_ratio == 0.0
+
+
+def test_configuration_survives_json():
+    changed = replace(config(), {"hidden_layer_sizes": "8,4", "model_max_epochs": "3"})
+    assert from_dict(MOPOConfig, json.loads(json.dumps(to_dict(changed)))) == changed
+
+
+def test_flat_values_rebuild_the_configuration():
+    changed = replace(config(), {"num_elites": "3", "tau": "0.5", "real_ratio": "1"})
+    assert replace(config(), flatten(changed)) == changed
+
+
+def test_replace_leaves_everything_else_alone():
+    before, after = flatten(config()), flatten(replace(config(), {"tau": "0.5"}))
+    assert {name for name in before if before[name] != after[name]} == {"tau"}
+
+
+def test_settings_are_split_at_the_first_equals_sign():
+    assert parse_settings(["lr=1e-3", " tau = 0.5", "x=a=b"]) == {
+        "lr": "1e-3",
+        "tau": "0.5",
+        "x": "a=b",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [(["lr"], "expects KEY=VALUE, got 'lr'"), (["=3"], "got '=3'"), (["a=1", "a=2"], "a twice")],
+)
+def test_settings_that_are_no_pairs_are_refused(settings, told):
+    with pytest.raises(InputError, match=told):
+        parse_settings(settings)
+
+
+def test_target_entropy_auto_is_minus_the_action_size():
+    assert SACConfig(target_entropy="auto").entropy_target(6) == -6.0
+    assert SACConfig().entropy_target(6) == -3.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "capacity"),
+    [
+        ({}, 5 * 50_000 * 5),
+        ({"rollout_length": 1}, 5 * 50_000),
+        ({"model_train_freq": 250}, 4 * 5 * 50_000 * 5),
+        ({"model_retain_epochs": 2, "rollout_batch_size": 50, "epoch_length": 40}, 2 * 10),
+        ({"rollout_length": 3, "rollout_batch_size": 1, "epoch_length": 500}, 5),
+    ],
+)
+def test_model_pool_holds_the_rollouts_of_the_retained_epochs(changes, capacity):
+    assert config(**changes).model_pool_capacity == capacity
