@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,17 @@ from mopo_tf2.errors import InputError
 _METADATA = "metadata.json"
 _CHECKPOINT_NAME = re.compile(r"epoch_(\d+)\.npz")
 KEPT_CHECKPOINTS = 2
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,  # with NotImplementedError: flags of the zip file
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zipfile and json raise on damaged bytes."""
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
@@ -25,7 +37,9 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
         OSError: if the folder cannot be written to; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    # The names, because a damaged directory of the zip file can hide an array without an error.
+    head = {"arrays": sorted(arrays), "metadata": metadata}
+    text = np.frombuffer(json.dumps(head).encode(), np.uint8)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -48,10 +62,13 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        metadata = json.loads(arrays.pop(_METADATA).tobytes())
+        head = json.loads(arrays.pop(_METADATA).tobytes())
+        metadata = head["metadata"]
+        if sorted(arrays) != head["arrays"]:
+            raise ValueError("some arrays are missing")
     except FileNotFoundError as error:
         raise InputError(f"expected the file {path}, found none.") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} is damaged or not a file of mopo_tf2: {error}.") from error
     return arrays, metadata
 

@@ -216,6 +216,11 @@ class MOPOConfig:
             self.eval_n_episodes >= 0,
             f"eval_n_episodes must not be negative, got {self.eval_n_episodes}.",
         )
+        _require(
+            self.model_pool_capacity > 0,
+            "the model pool would hold no rows: raise epoch_length ({self.epoch_length}) or model_retain_epochs "
+            f"({self.model_retain_epochs}), or lower model_train_freq ({self.model_train_freq}).",
+        )
         choices = ("shift", "drop", "file")
         _require(
             self.next_observations in choices,
@@ -254,6 +259,8 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
             raise UnknownFieldError(_unknown_field(cls.__name__, name, list(fields)))
         hint = hints[name]
         if dataclasses.is_dataclass(hint):
+            if not isinstance(value, Mapping):
+                raise InputError(f"{name} expects fields with values, got {value!r}.")
             arguments[name] = from_dict(typing.cast(type[Any], hint), value)
         else:
             arguments[name] = _convert(name, value, hint)
@@ -360,7 +367,7 @@ def _convert_to(kind: Any, value: Any) -> Any:
         return _to_int(value)
     if kind is float:
         number = float(value)
-        if math.isnan(number):
+        if not math.isfinite(number):
             raise ValueError(f"unfit value {value!r}")
         return number
     if not isinstance(value, str):

@@ -267,3 +267,14 @@ def test_target_entropy_auto_is_minus_the_action_size():
 )
 def test_model_pool_holds_the_rollouts_of_the_retained_epochs(changes, capacity):
     assert config(**changes).model_pool_capacity == capacity
+
+
+def test_a_model_pool_without_rows_is_refused_and_names_the_fields() -> None:
+    with pytest.raises(InputError, match="model_train_freq"):
+        MOPOConfig(
+            rollout_length=1,
+            penalty_coeff=1.0,
+            rollout_batch_size=1,
+            epoch_length=1,
+            model_train_freq=1000,
+        )

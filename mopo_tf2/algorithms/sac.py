@@ -234,7 +234,7 @@ class SAC:
         count = len(batches.observations)
         if tau is None:
             tau = np.full(count, self.config.tau, np.float32)
-        self._compiled_updates(batches, noise, next_noise, tau, count)
+        self._compiled_updates(batches, noise, next_noise, tau, tf.constant(count))
 
     def sample_actions(
         self, observations: np.ndarray, latents: np.ndarray, chunk_size: int

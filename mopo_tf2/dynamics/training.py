@@ -122,7 +122,8 @@ class EnsembleTrainer:
             count: steps to take of the K, all by default. A shape is compiled once, so a block
                 that is filled only in part costs no second compilation.
         """
-        self._compiled_steps(inputs, targets, len(inputs) if count is None else count)
+        taken = tf.constant(len(inputs) if count is None else count)
+        self._compiled_steps(inputs, targets, taken)
 
     def holdout_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Mean squared error [E] float32 on rows [N, .] that all members share."""

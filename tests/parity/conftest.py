@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,11 +46,11 @@ def _until(
     play: Callable[[Recording], Iterator[Finding]], group: str | None
 ) -> Callable[[Recording], Iterator[Finding]]:
     def cut(recording: Recording) -> Iterator[Finding]:
-        reached = False
+        seen: set[str] = set()
         for finding in play(recording):
-            if reached and finding.group != group:
+            if group in seen and finding.group not in seen:
                 return
-            reached = reached or finding.group == group
+            seen.add(finding.group)
             yield finding
 
     return cut
@@ -56,10 +58,7 @@ def _until(
 
 @pytest.fixture
 def small_set(tmp_path: Path) -> Path:
-    """A folder with three of the recorded cases, one with side files, and their manifest."""
-    import json
-    import shutil
-
+    """A folder with three of the recorded cases, one with a side file, and their manifest."""
     manifest = json.loads((RECORDINGS / "manifest.json").read_text())
     kept = ("scaler", "replay_pool", "variants")
     manifest["cases"] = {name: manifest["cases"][name] for name in kept}
