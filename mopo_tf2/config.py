@@ -218,8 +218,9 @@ class MOPOConfig:
         )
         _require(
             self.model_pool_capacity > 0,
-            "the model pool would hold no rows: raise epoch_length ({self.epoch_length}) or model_retain_epochs "
-            f"({self.model_retain_epochs}), or lower model_train_freq ({self.model_train_freq}).",
+            f"the model pool would hold no rows: raise epoch_length ({self.epoch_length}) or "
+            f"rollout_batch_size ({self.rollout_batch_size}), "
+            f"or lower model_train_freq ({self.model_train_freq}).",
         )
         choices = ("shift", "drop", "file")
         _require(
