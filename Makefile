@@ -75,8 +75,9 @@ $(CORE_STAMP): | core.lock pyproject.toml
 demo: $(or $(wildcard $(FULL_STAMP)),$(CORE_STAMP))  ## a short real training run and its pictures, from nothing
 	@$(VENV)/bin/mopo-tf2 demo
 
-test: check  ## check, then every test; what CI runs
+test: check  ## check, every test, parity; what CI runs
 	$(PY) -m pytest tests
+	$(PY) -m parity
 
 check: install  ## format, lint, import directions, types
 	$(PY) -m ruff format --check .

@@ -10,7 +10,7 @@ from experiments.run_spec import Overrides, RunSpec, build_spec, read_spec
 from mopo_tf2.data.catalog import SHIPPED_ID
 from mopo_tf2.errors import InputError
 
-DEMO_SETTINGS = {"model_max_epochs": "8", "n_epochs": "12", "eval_n_episodes": "5"}
+DEMO_SETTINGS = {"model_max_epochs": "20", "n_epochs": "10"}
 """What makes the demo short; everything else is the original's full-size configuration."""
 
 

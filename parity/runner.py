@@ -106,8 +106,8 @@ def _run_case(recordings: RecordingSet, case: Case) -> CaseResult:
     try:
         recording = recordings.load(case.name, case.side_files)
     except DamagedRecordingError as error:
-        rows = (fault_row(FILES, case.name, str(error)),)
-        return CaseResult(case.name, recordings.about(case.name), rows, (), 0.0)
+        fault = fault_row(FILES, case.name, str(error))
+        return CaseResult(case.name, recordings.about(case.name), (fault,), (), 0.0)
     findings, rows = replay(case, recording)
     return CaseResult(
         case.name,

@@ -129,9 +129,7 @@ def _on_the_way(recording: Recording, ours: np.ndarray) -> Iterator[Comparison]:
         ("Q loss, later steps", 1, "q_loss_later", ~first),
         ("alpha of every step", 2, "loss_on_the_way", None),
     ):
-        yield compare_values(
-            recorded[:, column], ours[:, column], rung, group, STEPS, rows=rows
-        )
+        yield compare_values(recorded[:, column], ours[:, column], rung, group, STEPS, rows=rows)
 
 
 def _weights(recording: Recording, sac: SAC, steps: int, how: str) -> Iterator[Comparison]:

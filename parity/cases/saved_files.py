@@ -55,8 +55,10 @@ def _write_again(
         yield compare_values(theirs[entry], ours.get(entry, ()), "exact", group, entry)
     for text in sorted(original.parent.glob(f"{name}_0*.nns")):
         written = folder / text.name.replace("_0", "", 1)
-        lines = [np.array(path.read_text().splitlines()) for path in (text, written)]
-        yield compare_values(*lines, "exact", "written again: .nns", text.name)
+        theirs_text, ours_text = (
+            np.array(path.read_text(encoding="utf-8").splitlines()) for path in (text, written)
+        )
+        yield compare_values(theirs_text, ours_text, "exact", "written again: .nns", text.name)
 
 
 def _replay_run(recording: Recording) -> Iterator[Comparison]:

@@ -138,16 +138,21 @@ def _outcome(
     recording: Recording, trainer: _WatchedTrainer, result: TrainingResult, history: _History
 ) -> Iterator[Finding]:
     snapshots = trainer.snapshots
-    same = snapshots.epochs == recording["snapshot_epochs"]
-    recorded_epochs = len(recording["epoch_holdout_losses"])
-    flipped = _flips_allowed(recording) & ~same
-    late = bool(flipped.any() and result.epochs != recorded_epochs)
-    if not flipped.any():
-        same[:] = True  # Whatever differs without excuse is compared, and misses.
-    common = min(result.epochs, recorded_epochs) if late else recorded_epochs
-    ours = np.array(history.holdout_losses)
+    since, recorded_since = history.epochs_since_update, recording["epochs_since_update"].tolist()
+    allowed = _flips_allowed(recording)
+    differs = snapshots.epochs != recording["snapshot_epochs"]
+    excused = allowed & differs
+    common = min(result.epochs, len(recorded_since))
+    late = bool(allowed.any()) and result.epochs != len(recorded_since)
+    if late:
+        # What only the longer of the two trainings saw, it may have kept.
+        last = np.maximum(snapshots.epochs, recording["snapshot_epochs"])
+        excused |= differs & (last >= common)
+    flip = bool(excused.any() or (allowed.any() and since != recorded_since))
+    same = ~excused
+    ours, theirs = np.array(history.holdout_losses), recording["epoch_holdout_losses"]
     yield compare_values(
-        recording["epoch_holdout_losses"][:common],
+        theirs[:common] if late else theirs,
         ours[:common] if late else ours,
         "trained_loss",
         "hold-out losses of every epoch",
@@ -156,16 +161,16 @@ def _outcome(
     group = "snapshots"
     yield compare(recording, "snapshot_epochs", snapshots.epochs, "exact", group, rows=same)
     yield compare(recording, "snapshot_losses", snapshots.losses, "trained_loss", group, rows=same)
-    if flipped.any():
+    if flip:
         yield NotCompared(
             "flip",
             ("elites", "val_loss", "epochs_since_update"),
             f"the 1 % rule fell within rounding of its threshold (threshold_margin) for member "
-            f"{', '.join(map(str, np.flatnonzero(flipped)))} and decided otherwise",
+            f"{', '.join(map(str, np.flatnonzero(allowed)))} and decided otherwise",
         )
     else:
-        since = np.array(history.epochs_since_update)
-        yield compare(recording, "epochs_since_update", since, "exact", "epochs and elites")
+        ours = np.array(since)
+        yield compare(recording, "epochs_since_update", ours, "exact", "epochs and elites")
         yield compare(recording, "elites", np.array(result.elites), "exact", "epochs and elites")
         yield compare(recording, "val_loss", result.val_loss, "trained_loss", "val_loss")
     yield from _weights(recording, trainer.ensemble, same, late)

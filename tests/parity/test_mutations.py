@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from mopo_tf2.algorithms import sac
@@ -46,21 +47,32 @@ def test_adam_epsilon_of_keras_in_sac(monkeypatch: Any, rows_of: Any) -> None:
     assert row.where.startswith("after_1_steps/policy/")
 
 
-def test_sequential_sac_updates(monkeypatch: Any, rows_of: Any) -> None:
+@pytest.mark.parametrize(
+    ("order", "group"),
+    [
+        (("policy", "critics", "temperature"), "after 1: critics"),
+        (("critics", "policy", "temperature"), "after 5: policy"),
+    ],
+)
+def test_sequential_sac_updates(
+    monkeypatch: Any, rows_of: Any, order: tuple[str, ...], group: str
+) -> None:
     def one_after_the_other(
         self: sac.SAC, batch: Any, noise: tf.Tensor, next_noise: tf.Tensor, tau: tf.Tensor
     ) -> None:
-        for name, optimizer in reversed(self.optimizers.items()):
+        for name in order:
             _, gradients = self.losses_and_gradients(batch, noise, next_noise)
-            optimizer.apply_gradients(zip(gradients[name], self._trained[name], strict=True))
+            self.optimizers[name].apply_gradients(
+                zip(gradients[name], self._trained[name], strict=True)
+            )
         for source, target in zip(
             self.critics.variables, self.target_critics.variables, strict=True
         ):
             target.assign(sac.polyak(source.value, target.value, tau))
 
     monkeypatch.setattr(sac.SAC, "update", one_after_the_other)
-    row = miss(rows_of("sac_updates", until="after 1: policy"), "after 1: policy")
-    assert row.where.startswith("after_1_steps/policy/")
+    row = miss(rows_of("sac_updates", until=group), group)
+    assert row.where.startswith(f"after_{group[6]}_steps/")
 
 
 def test_penalty_over_elites_only(monkeypatch: Any, rows_of: Any, load: Any) -> None:
