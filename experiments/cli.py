@@ -109,6 +109,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="FOLDER", help="run folder (default runs/CONFIG/seed_SEED)")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to compute")
     add(
+        "--tf32",
+        action="store_true",
+        help="let a GPU round the factors of matrix products (faster; parity is checked without)",
+    )
+    add(
         "--environment",
         metavar="TASK",
         help="evaluate in this task instead: halfcheetah, hopper, walker2d, ant, or your own "

@@ -61,7 +61,7 @@ def collect_task(
 
 
 def _policy_of(run: Path, obs_dim: int, act_dim: int) -> PolicyFn:
-    from experiments.device import use_device  # random actions need no TensorFlow
+    from mopo_tf2.device import use_device  # random actions need no TensorFlow
 
     use_device()
     from experiments.exports import load_policy

@@ -38,9 +38,9 @@ def _default_folder(options: argparse.Namespace, kind: str) -> Path:
 
 def train(options: argparse.Namespace) -> int:
     """Train, or resume a run."""
-    from experiments.device import use_device
+    from mopo_tf2.device import use_device
 
-    use_device(options.device)
+    use_device(options.device, tf32=options.tf32)
     from experiments.exports import with_model_architecture
     from experiments.run import Interrupted, resume_run, start_run
     from experiments.run_spec import build_spec
@@ -68,9 +68,9 @@ def train(options: argparse.Namespace) -> int:
 
 def train_model(options: argparse.Namespace) -> int:
     """Train an ensemble only."""
-    from experiments.device import use_device
+    from mopo_tf2.device import use_device
 
-    use_device(options.device)
+    use_device(options.device, tf32=options.tf32)
     from experiments.run import Interrupted, start_run
     from experiments.run_spec import build_spec
 
@@ -91,7 +91,7 @@ def train_model(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run a run's policy in its real environment."""
-    from experiments.device import use_device
+    from mopo_tf2.device import use_device
 
     use_device()
     from experiments.evaluate import evaluate_run
@@ -135,7 +135,7 @@ def plot(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """Run the demo."""
-    from experiments.device import use_device
+    from mopo_tf2.device import use_device
 
     use_device()
     from experiments.demo import run_demo

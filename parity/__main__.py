@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mopo_tf2.device import use_device
 from mopo_tf2.errors import InputError
 
 RECORDINGS = Path(__file__).with_name("recordings")
@@ -96,12 +97,11 @@ def _prepare_tensorflow() -> None:
     """Full float32 precision and the same order of sums every time, before the first import."""
     os.environ["TF_DETERMINISTIC_OPS"] = "1"
     os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    use_device()
     import tensorflow as tf
 
     # Every case compiles for its own sizes, on purpose: no warnings of retracing.
     tf.get_logger().setLevel("ERROR")
-    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,18 @@ import sys
 from mopo_tf2.errors import InputError
 
 
-def use_device(device: str = "auto") -> None:
-    """Load TensorFlow and choose the device; TF32 stays off, as parity demands.
+def use_device(device: str = "auto", *, tf32: bool = False) -> None:
+    """Load TensorFlow and choose the device. To be called before anything is computed.
 
     Args:
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
+        tf32: let a GPU round the factors of matrix products to 10 bits of mantissa. Off by
+            default, as parity demands; without meaning on a CPU.
 
     Raises:
         InputError: if "gpu" is asked for and TensorFlow sees none.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -28,7 +31,7 @@ def use_device(device: str = "auto") -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
     elif device == "gpu" and not gpus:

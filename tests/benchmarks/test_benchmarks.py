@@ -1,0 +1,69 @@
+"""The command: what it refuses, what it reports. Rates are not tested: machines differ."""
+
+import json
+
+import h5py
+import pytest
+
+from benchmarks import PHASES, __main__, million_rows, report, training
+from mopo_tf2.data.datasets import load_dataset
+
+
+def test_an_unknown_phase_is_refused(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        __main__.main(["--phase", "sacc"])
+    assert exit_.value.code == 2
+    assert "invalid choice: 'sacc'" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_refused_before_anything_is_measured(capsys, tmp_path):
+    with pytest.raises(SystemExit) as exit_:
+        __main__.main(["--json", str(tmp_path / "missing" / "out.json")])
+    assert exit_.value.code == 2
+    assert "expected a folder that exists" in capsys.readouterr().err
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Every measurement with fewer repeats, of a run with small batches."""
+    monkeypatch.setattr(training, "MODEL_EPOCHS", 1)
+    monkeypatch.setattr(training, "POLICY_EPOCHS", 1)
+    make = training.make_mopo
+
+    def make_small(transitions):
+        return make(transitions, rollout_batch_size=200, epoch_length=20, max_path_length=5)
+
+    monkeypatch.setattr(training, "make_mopo", make_small)
+    monkeypatch.setattr(training, "shipped_transitions", lambda: first_rows(2000))
+
+
+def first_rows(count):
+    transitions = load_dataset(training.DATASET).transitions
+    return type(transitions)(*(column[:count] for column in transitions))
+
+
+def test_the_report_holds_a_rate_and_a_fraction_per_phase(quick):
+    said = []
+    result = report.measure_phases(set(PHASES) - {"load"}, said.append)
+    assert list(result["phases"]) == ["sac", "ensemble", "rollout", "evaluation", "epoch"]
+    for name in ("sac", "ensemble", "rollout"):
+        assert set(result["phases"][name]) == {"rate", "fraction"}
+        assert 0 < result["phases"][name]["fraction"] < 1.5
+    assert set(result["phases"]["evaluation"]) == {"rate", "fraction_of_raw"}
+    assert set(result["phases"]["epoch"]) == {"seconds"}
+    assert json.loads(json.dumps(result))["matmul_gflops"] > 0
+    text = "\n".join(report.lines(result))
+    assert "of the matrix product" in text
+    assert "of raw stepping" in text
+
+
+def test_a_fraction_is_the_share_of_the_matrix_product():
+    assert training.Rate(rate=250.0, flop=600_000_000).fraction(300.0) == pytest.approx(0.5)
+
+
+def test_the_million_row_file_is_read_as_d4rl_data(tmp_path):
+    million_rows.write_rows(tmp_path / "rows.hdf5", 2500)
+    with h5py.File(tmp_path / "rows.hdf5") as file:
+        assert file["observations"].shape == (2500, 17)
+    # Two rows at time limits and the last one have no successor.
+    assert len(load_dataset(str(tmp_path / "rows.hdf5")).transitions.rewards) == 2500 - 3
