@@ -9,16 +9,16 @@ import statistics
 import time
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from benchmarks.work import ensemble_step_flop, rollout_state_flop, sac_update_flop
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.data.datasets import load_dataset
 from mopo_tf2.dynamics.termination import find_termination_fn
 from mopo_tf2.evaluation.environments import make_environment
+from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
+from mopo_tf2.networks.gaussian_policy import deterministic_actions
 from mopo_tf2.progress import NoProgress
-from mopo_tf2.types import Transitions
+from mopo_tf2.types import FloatArray, Transitions
 
 TASK = "halfcheetah_mixed"
 DATASET = "halfcheetah-sac-replay-v0"
@@ -127,18 +127,28 @@ def measure_epochs(mopo: MOPO) -> EpochTimes:
     )
 
 
-def raw_stepping_rate(mopo: MOPO, *, steps: int = 300, repeats: int = 5) -> float:
-    """Steps a second of the evaluation environments with fixed actions: no policy, one process."""
+def raw_stepping_rate(mopo: MOPO, repeats: int = 3) -> float:
+    """Steps a second of the evaluation environments in one process without a policy.
+
+    They repeat the policy's own episodes: how long MuJoCo takes depends on where the body is.
+    """
     environments = mopo.environments
-    space = environments[0].action_space
-    actions = np.random.RandomState(0).uniform(-1.0, 1.0, (steps, *(space.shape or ())))
+    seeds = evaluation_seeds(mopo.seed, mopo.epoch, len(environments))
+    mode = deterministic_actions(mopo.sac.policy, len(environments))
+    taken: list[FloatArray] = []
+
+    def recorded(observations: FloatArray) -> FloatArray:
+        taken.append(mode(observations))
+        return taken[-1]
+
+    run_episodes(recorded, environments, seeds, max_path_length=mopo.config.max_path_length)
     rates = []
     for _ in range(repeats):
-        for seed, environment in enumerate(environments):
+        for seed, environment in zip(seeds, environments, strict=True):
             environment.reset(seed=seed)
         started = time.perf_counter()
-        for action in actions:
-            for environment in environments:
+        for actions in taken:
+            for action, environment in zip(actions, environments, strict=True):
                 environment.step(action)
-        rates.append(steps * len(environments) / (time.perf_counter() - started))
+        rates.append(len(taken) * len(environments) / (time.perf_counter() - started))
     return statistics.median(rates)

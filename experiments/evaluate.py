@@ -61,7 +61,7 @@ def _run(saved: SavedPolicy, episodes: int, seed: int) -> Episodes:
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=metadata["max_path_length"])
         return run_episodes(
-            saved.deterministic(),
+            saved.deterministic(episodes),
             environments,
             evaluation_seeds(seed, 0, episodes),
             max_path_length=metadata["max_path_length"],

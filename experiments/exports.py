@@ -5,9 +5,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from experiments.run_spec import RunSpec
 from mopo_tf2 import config as configuration
 from mopo_tf2.algorithms.mopo import MOPO
@@ -15,8 +12,12 @@ from mopo_tf2.checkpoints import load_arrays, save_arrays
 from mopo_tf2.config import EnsembleConfig, UnknownFieldError
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.errors import InputError
-from mopo_tf2.networks.gaussian_policy import GaussianPolicy, policy_weights
-from mopo_tf2.types import FloatArray, PolicyFn
+from mopo_tf2.networks.gaussian_policy import (
+    GaussianPolicy,
+    deterministic_actions,
+    policy_weights,
+)
+from mopo_tf2.types import PolicyFn
 
 POLICY_FILE = Path("policy", "policy.npz")
 MODEL_FILE = Path("model", "model.npz")
@@ -75,17 +76,9 @@ class SavedPolicy:
     policy: GaussianPolicy
     metadata: dict[str, Any]
 
-    def deterministic(self) -> PolicyFn:
-        """Return the policy's mode as a function on the host."""
-        obs_dim = self.metadata["obs_dim"]
-        mode = tf.function(
-            self.policy.mode, input_signature=[tf.TensorSpec([None, obs_dim], tf.float32)]
-        )
-
-        def act(observations: FloatArray) -> FloatArray:
-            return np.asarray(mode(observations.astype(np.float32)))
-
-        return act
+    def deterministic(self, rows: int = 1) -> PolicyFn:
+        """Return the policy's mode as a function on the host, ``rows`` at a time."""
+        return deterministic_actions(self.policy, rows)
 
 
 def load_policy(run: Path) -> SavedPolicy:

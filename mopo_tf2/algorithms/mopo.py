@@ -21,6 +21,7 @@ from mopo_tf2.dynamics.training import EnsembleTrainer
 from mopo_tf2.errors import DivergenceError
 from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
 from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
+from mopo_tf2.networks.gaussian_policy import deterministic_actions
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.seeding import random_streams
 from mopo_tf2.types import FloatArray, TerminationFn, Transitions
@@ -82,8 +83,8 @@ class MOPO:
             penalty_learned_var=config.penalty_learned_var,
             chunk_size=config.rollout_chunk_size,
         )
-        self._mode = tf.function(
-            self.sac.policy.mode, input_signature=[tf.TensorSpec([None, obs_dim], tf.float32)]
+        self._deterministic_actions = deterministic_actions(
+            self.sac.policy, max(len(environments), 1)
         )
         self.epoch = 0
         self.train_steps = 0
@@ -243,18 +244,12 @@ class MOPO:
         shape = (self.config.sac.batch_size, self.sac.act_dim)
         return self.sac.diagnostics(batch, self._device_normal(shape), self._device_normal(shape))
 
-    def policy_fn(self, deterministic: bool) -> Any:
-        """Return the present policy as a function on the host: its mode, or a sample."""
-        if not deterministic:
-            return self._sample_actions
-        return lambda observations: self._mode(observations.astype(np.float32)).numpy()
-
     def _evaluate(self) -> dict[str, float]:
         """Run the evaluation episodes of this epoch; nan for everything without environments."""
         if not self.environments:
             return dict.fromkeys(_EVALUATION_KEYS, math.nan)
         episodes = run_episodes(
-            self.policy_fn(self.config.eval_deterministic),
+            self._deterministic_actions if self.config.eval_deterministic else self._sample_actions,
             self.environments,
             evaluation_seeds(self.seed, self.epoch, len(self.environments)),
             max_path_length=self.config.max_path_length,

@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.networks.feedforward import Feedforward
+from mopo_tf2.types import FloatArray, PolicyFn
 
 LOG_SCALE_BOUNDS = (-20.0, 2.0)
 """Bounds of the log standard deviation before the squashing, by ``clip_by_value`` (Q-44)."""
@@ -126,6 +128,32 @@ class GaussianPolicy(keras.layers.Layer):
             "hidden_layer_sizes": self.network.hidden_layer_sizes,
             "seed": self.network.seed,
         }
+
+
+def deterministic_actions(policy: GaussianPolicy, rows: int) -> PolicyFn:
+    """Return the policy's mode as a function on the host, [B, O] -> [B, A] float32.
+
+    It sees the policy's weights as they are when it is called.
+
+    Args:
+        policy: built.
+        rows: compiled for so many at once; more are taken in chunks, fewer are filled up. A fixed
+            shape keeps a row's action independent of how many others there are, to the last bit.
+
+    Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
+    """
+    obs_dim = policy.variables[0].shape[0]
+    # Called a thousand times an epoch with a few rows: as a concrete function, without the checks
+    # of argument types, a call costs half as much.
+    mode = tf.function(policy.mode, jit_compile=True).get_concrete_function(
+        tf.TensorSpec([rows, obs_dim], tf.float32)
+    )
+
+    def act(observations: FloatArray) -> FloatArray:
+        inputs = [observations.astype(np.float32)]
+        return map_in_chunks(lambda chunk: [mode(tf.constant(chunk))], inputs, rows)[0]
+
+    return act
 
 
 def policy_weights(policy: GaussianPolicy) -> list[np.ndarray]:

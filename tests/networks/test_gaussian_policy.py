@@ -7,7 +7,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mopo_tf2.networks.gaussian_policy import GaussianPolicy, policy_weights, squash
+from mopo_tf2.networks.gaussian_policy import (
+    GaussianPolicy,
+    deterministic_actions,
+    policy_weights,
+    squash,
+)
 
 RECORDINGS = Path(__file__).parents[2] / "parity" / "recordings"
 FORWARD = {"rtol": 1e-5, "atol": 1e-6}
@@ -67,6 +72,25 @@ def test_log_pi_of_sampled_actions_is_finite_at_saturation(policy, recording):
 def test_mode_is_the_original_deterministic_action(policy, recording):
     mode = policy.mode(recording["observations"])
     np.testing.assert_allclose(mode, recording["deterministic_actions"], **FORWARD)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 1000])
+def test_actions_on_the_host_are_the_mode_of_any_number_of_rows(policy, recording, rows):
+    actions = deterministic_actions(policy, rows)(recording["observations"])
+    np.testing.assert_allclose(actions, recording["deterministic_actions"], **FORWARD)
+
+
+def test_an_action_on_the_host_does_not_depend_on_the_other_rows(policy, recording):
+    act, observations = deterministic_actions(policy, 8), recording["observations"][:8]
+    np.testing.assert_array_equal(act(observations)[:3], act(observations[:3]))
+
+
+def test_actions_on_the_host_follow_the_weights():
+    policy = constant_policy(0.3, 0.0)
+    act = deterministic_actions(policy, 1)
+    before = act(np.zeros((1, 2), np.float32))
+    policy.set_weights([-weight for weight in policy.get_weights()])
+    np.testing.assert_array_equal(act(np.zeros((1, 2), np.float32)), -before)
 
 
 @pytest.mark.parametrize("given", ["actions", "given_actions"])
