@@ -11,7 +11,6 @@ import json
 import math
 import numbers
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from experiments.event_files import EventWriter
 from experiments.files import ensure_writable_folder, write_bytes, write_json
 from mopo_tf2.errors import InputError
 
@@ -43,7 +43,7 @@ class RunLogger:
 
     def __init__(self, folder: Path, *, tensorboard: bool = True) -> None:
         self._folder = ensure_writable_folder(folder)
-        self._events = _EventWriter(self._folder / TENSORBOARD_FOLDER) if tensorboard else None
+        self._events = EventWriter(self._folder / TENSORBOARD_FOLDER) if tensorboard else None
         self._columns: list[str] | None = None
         self._last_epoch = -math.inf
 
@@ -295,41 +295,3 @@ def _parse(path: Path) -> tuple[list[str], list[tuple[float, bytes]], bool]:
 
 def _cells(line: bytes) -> list[str]:
     return next(csv.reader([line.decode(errors="replace")]), [])
-
-
-class _EventWriter:
-    """Scalars for TensorBoard; opens its file with the first row."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._writer: Any = None
-
-    def write(self, metrics: Mapping[str, float], epoch: int) -> None:
-        import tensorflow as tf  # Late: reading a progress.csv needs no TensorFlow.
-
-        if self._writer is None:
-            _mark_session_start(self._folder, epoch)
-            self._writer = tf.summary.create_file_writer(str(self._folder))
-        with self._writer.as_default(step=epoch):
-            for key, value in metrics.items():
-                tf.summary.scalar(key, float(value))
-        self._writer.flush()
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-
-def _mark_session_start(folder: Path, epoch: int) -> None:
-    """Write the event at which TensorBoard drops what older files say from ``epoch`` on.
-
-    The first session needs one too: to TensorBoard the first mark of a run is no restart.
-    """
-    # tf.summary of TensorFlow 2 has lost SessionLog; TensorBoard's own writer still has it.
-    from tensorboard.compat.proto import event_pb2
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-    writer = EventFileWriter(str(folder))
-    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-    writer.add_event(event_pb2.Event(session_log=start, step=epoch, wall_time=time.time()))
-    writer.close()
