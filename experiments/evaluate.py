@@ -35,6 +35,8 @@ def evaluate_run(run: Path, episodes: int, seed: int, video: Path | None = None)
 
     Raises:
         InputError: if the run has no policy, a number is unfit, or the video cannot be made.
+
+    Original: examples/development/simulate_policy.py:simulate_policy
     """
     if episodes < 1:
         raise InputError(f"--episodes must be positive, got {episodes}.")

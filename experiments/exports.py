@@ -33,7 +33,10 @@ _ARCHITECTURE = (
 
 
 def export_policy(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
-    """Write the present policy and what is needed to evaluate it."""
+    """Write the present policy and what is needed to evaluate it.
+
+    Original: mopo/algorithms/mopo.py:MOPO._log_policy
+    """
     weights = policy_weights(algorithm.sac.policy)
     metadata = {
         "obs_dim": int(weights[0].shape[0]),
@@ -49,7 +52,10 @@ def export_policy(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
 
 
 def export_model(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
-    """Write the trained ensemble: weights, scaler, bounds, elites."""
+    """Write the trained ensemble: weights, scaler, bounds, elites.
+
+    Original: mopo/algorithms/mopo.py:MOPO._log_model
+    """
     ensemble = algorithm.ensemble
     val_loss = algorithm.model_metrics["model/val_loss"]
     metadata = {

@@ -73,6 +73,8 @@ def start_run(spec: RunSpec, folder: Path, *, model_only: bool = False) -> MOPO:
         InputError: if something the user gave is unfit.
         Interrupted: on Ctrl-C.
         DivergenceError: if training meets a NaN or an infinite number.
+
+    Original: examples/development/main.py:ExperimentRunner._setup
     """
     if (folder / "config.json").exists():
         raise InputError(
@@ -102,6 +104,8 @@ def resume_run(folder: Path, name: str, overrides: Overrides) -> MOPO:
         InputError: if there is no run, it was another one, or its files are damaged.
         Interrupted: on Ctrl-C.
         DivergenceError: if training meets a NaN or an infinite number.
+
+    Original: examples/development/main.py:ExperimentRunner._restore
     """
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} holds no run to resume: expected {folder / 'config.json'}.")
@@ -164,7 +168,10 @@ def _say_what_runs(spec: RunSpec, folder: Path, rows: int) -> None:
 
 
 class _Runner:
-    """Drives one algorithm object and keeps its folder in step."""
+    """Drives one algorithm object and keeps its folder in step.
+
+    Original: examples/development/main.py:ExperimentRunner
+    """
 
     def __init__(
         self,

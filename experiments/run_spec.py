@@ -88,6 +88,8 @@ def build_spec(name: str, overrides: Overrides) -> RunSpec:
 
     Raises:
         InputError: if a name, a field or a value is unfit.
+
+    Original: examples/development/__init__.py:get_variant_spec
     """
     return apply_overrides(named_spec(name), overrides)
 
@@ -159,6 +161,8 @@ def make_parts(spec: RunSpec) -> Parts:
 
     Raises:
         InputError: if one of them is unfit.
+
+    Original: examples/development/main.py:ExperimentRunner._build
     """
     termination_fn = find_termination_fn(spec.termination)
     count = spec.algorithm.eval_n_episodes

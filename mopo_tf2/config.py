@@ -62,7 +62,7 @@ class EnsembleConfig:
     model_max_epochs_since_update: int = 5
     """Early stopping: stop once more epochs than this passed without an improvement (Q-09)."""
     model_loaded_max_epochs: int = 0
-    """Further epochs for a model that is loaded instead of trained; the original's 1 (Q-14)."""
+    """Further epochs for a model that is loaded instead of trained; the original's 1 (D-14)."""
     max_model_t: float | None = None
     """Stop the training after this many seconds, at the end of an epoch; None: never."""
     model_steps_per_call: int = 32

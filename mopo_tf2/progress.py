@@ -6,7 +6,10 @@ import numpy as np
 
 
 class Progress(Protocol):
-    """Receiver of progress reports. Every method returns at once and must not raise."""
+    """Receiver of progress reports. Every method returns at once and must not raise.
+
+    Original: mopo/utils/logging.py:Progress
+    """
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
         """``done`` of ``total`` gradient steps of ensemble-training ``epoch`` (from 0) are done."""
@@ -42,7 +45,7 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Reports nothing: the default of the library."""
+    """Reports nothing: the default of the library. Original: mopo/utils/logging.py:Silent."""
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
         """See ``Progress.model_step``."""

@@ -27,8 +27,8 @@ class RandomStreams:
 def random_streams(seed: int) -> RandomStreams:
     """Derive all streams from ``seed``, 0 <= seed < 2**32.
 
-    The host stream is seeded with ``seed`` itself, as the original seeds NumPy; the others have
-    laws of their own in TF1 and TF2, so they are merely derived from it.
+    The host stream is seeded with ``seed`` itself, as the original seeds NumPy. D-34: the others
+    are merely derived from it, since TF2 cannot give TF1's draws.
 
     Raises:
         ValueError: if ``seed`` is out of range.

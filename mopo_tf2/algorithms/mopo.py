@@ -109,8 +109,8 @@ class MOPO:
     def use_model(self, val_loss: float) -> None:
         """Go on with weights, scaler and elites that were put into ``ensemble`` from elsewhere.
 
-        Q-14: the original trains a loaded model for one more epoch; here that is
-        ``model_loaded_max_epochs``, 0 by default.
+        D-14: the original trains a loaded model for one more epoch, with another hold-out and
+        scaler; here that is ``model_loaded_max_epochs``, 0 by default.
 
         Args:
             val_loss: what its training found.
@@ -268,6 +268,8 @@ class MOPO:
         """Return everything numeric that a resumed run needs, by name: a checkpoint's arrays.
 
         D-31: the original saves neither ensemble, model pool nor target critics (Q-84).
+
+        Original: examples/development/main.py:ExperimentRunner.picklables
         """
         saved = {f"model/{k}": v.numpy() for k, v in self.ensemble.named_variables().items()}
         saved.update({f"sac/{k}": np.asarray(v) for k, v in self.sac.named_variables().items()})
@@ -382,6 +384,7 @@ class _Stopwatch:
 
 
 def _check_finite(diagnostics: dict[str, float], epoch: int) -> None:
+    # D-13: the original trains on, with NaN in every network.
     bad = [name for name, value in diagnostics.items() if not math.isfinite(value)]
     if bad:
         raise DivergenceError(

@@ -241,7 +241,8 @@ class SAC:
     ) -> np.ndarray:
         """Return actions [B, A] float32 for observations [B, O] and latents [B, A].
 
-        D-29: the original predicts in batches of 32; the network is row-wise, the law the same.
+        D-29: the original predicts in batches of 32 (Q-29); the network is row-wise, the law the
+        same.
 
         Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
         """
@@ -272,7 +273,10 @@ class SAC:
         }
 
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return every variable, the optimisers' included, by the name it has in checkpoints."""
+        """Return every variable, the optimisers' included, by the name it has in checkpoints.
+
+        Original: mopo/algorithms/mopo.py:MOPO.tf_saveables
+        """
         named = {"log_alpha": self.log_alpha}
         parts = {
             "policy": self.policy.variables,

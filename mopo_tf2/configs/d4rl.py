@@ -16,6 +16,8 @@ class Task:
     rollout_length: h.
     penalty_coeff: lambda.
     original: the file of the original that it comes from, under examples/config/d4rl/.
+
+    Original: examples/development/base.py; examples/config/d4rl/base_mopo.py
     """
 
     dataset_id: str

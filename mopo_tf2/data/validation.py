@@ -154,6 +154,8 @@ def validate(
 
     Warns:
         UserWarning: if actions lie outside the bounds; with the range seen and the number of rows.
+
+    Original: softlearning/samplers/base_sampler.py:BaseSampler.batch_ready
     """
     _check_transition_shapes(transitions, source)
     for name, expected, found in (

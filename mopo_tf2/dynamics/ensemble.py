@@ -19,7 +19,8 @@ class GaussianEnsemble:
 
     A trunk of swish layers; on its last hidden activation a mean head and a variance head with
     weights of their own (Q-01), or one head for both. All members run as one batched product and
-    share the learned bounds of the log-variance.
+    share the learned bounds of the log-variance. No spectral normalisation of the weights, although
+    the paper's first versions speak of it (Q-13).
 
     Args:
         obs_dim: O.

@@ -113,6 +113,8 @@ def find_termination_fn(name: str) -> TerminationFn:
 
     Raises:
         InputError: if there is no such domain, module or function.
+
+    Original: mopo/static/__init__.py:import_fns
     """
     if name in TERMINATION_FUNCTIONS:
         return TERMINATION_FUNCTIONS[name]

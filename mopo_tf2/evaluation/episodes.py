@@ -66,7 +66,8 @@ def run_episodes(
 
     The policy sees only the rows of the episodes that still run. As it is a function of each row,
     an episode depends on its own environment and seed alone, up to the rounding of a batched
-    matrix product, which may differ with the number of rows.
+    matrix product, which may differ with the number of rows. (D-35: the original runs one episode
+    after the other.)
 
     Args:
         policy: [B, O] float32 -> [B, A] in [-1, 1], with B the number of running episodes.

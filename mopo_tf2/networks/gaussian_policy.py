@@ -80,7 +80,10 @@ class GaussianPolicy(keras.layers.Layer):
         return shift, tf.clip_by_value(log_scale, *LOG_SCALE_BOUNDS)
 
     def sample(self, observations: tf.Tensor, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return actions [B, A] and log_pi [B, 1] for the given standard normal latents [B, A]."""
+        """Return actions [B, A] and log_pi [B, 1] for the given standard normal latents [B, A].
+
+        Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions
+        """
         shift, log_scale = self(observations)
         _, actions, log_pi = squash(shift, log_scale, latents)
         return actions, log_pi
@@ -94,6 +97,8 @@ class GaussianPolicy(keras.layers.Layer):
         """Return log pi(a | s) [B, 1] of given actions [B, A], by atanh.
 
         NaN or infinite where an action is exactly -1 or 1, as in the original (Q-41).
+
+        Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.log_pis
         """
         shift, log_scale = self(observations)
         latents = (tf.atanh(actions) - shift) * tf.exp(-log_scale)
@@ -157,5 +162,8 @@ def deterministic_actions(policy: GaussianPolicy, rows: int) -> PolicyFn:
 
 
 def policy_weights(policy: GaussianPolicy) -> list[np.ndarray]:
-    """Return kernel, bias, kernel, bias, ... of the policy's network, as Keras lists them."""
+    """Return kernel, bias, kernel, bias, ... of the policy's network, as Keras lists them.
+
+    Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.get_weights
+    """
     return [variable.numpy() for variable in policy.variables]

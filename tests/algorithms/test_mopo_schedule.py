@@ -83,6 +83,14 @@ def test_updates_are_split_into_blocks_of_updates_per_call(schedule):
     assert [len(event) for event in run.events if event != "rollouts"] == [4, 2]
 
 
+def test_diagnostics_are_computed_on_a_batch_of_their_own(schedule, monkeypatch):
+    run = schedule(n_epochs=1, epoch_length=6, model_train_freq=3)
+    drawn, draw = [], run.mopo._batches
+    monkeypatch.setattr(run.mopo, "_batches", lambda count: drawn.append(count) or draw(count))
+    run.run()
+    assert drawn == [3, 3, 1]
+
+
 def test_real_ratio_of_one_never_touches_the_model_pool(schedule):
     run = schedule(n_epochs=1, real_ratio=1.0)
     (metrics,) = run.run()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mopo_tf2.config import flatten
 from mopo_tf2.configs.d4rl import TASKS, find_task
 from mopo_tf2.dynamics.termination import TERMINATION_FUNCTIONS
 from mopo_tf2.errors import InputError
@@ -74,3 +75,21 @@ def test_a_name_that_only_looks_alike_is_an_error(name):
 def test_a_name_unlike_any_lists_them_all():
     with pytest.raises(InputError, match="there are halfcheetah_random, "):
         find_task("xyz")
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_what_no_recorded_configuration_holds_is_as_in_the_original(name):
+    values = flatten(TASKS[name].config())
+    expected = {
+        "n_epochs": 1000,
+        "num_hidden_layers": 4,
+        "hidden_dim": 200,
+        "weight_decays": [2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4],
+        "model_lr": 1e-3,
+        "model_batch_size": 256,
+        "model_holdout_ratio": 0.2,
+        "model_max_holdout": 1000,
+        "model_max_epochs": None,
+        "model_max_epochs_since_update": 5,
+    }
+    assert {field: values[field] for field in expected} == expected

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from experiments.exports import MODEL_FILE, POLICY_FILE
-from experiments.run_spec import Overrides, build_spec, read_spec
+from experiments.run import _say_what_runs
+from experiments.run_spec import Overrides, build_spec, named_spec, read_spec
 from mopo_tf2.checkpoints import checkpoints, load_arrays
 from tests.experiments.tiny_runs import (
     mopo,
@@ -221,3 +222,11 @@ def test_a_runs_config_json_describes_the_same_run(whole_run: Path) -> None:
     path = whole_run / "config.json"
     assert build_spec(str(path), Overrides()) == read_spec(path)
     assert read_spec(path).algorithm.ensemble.hidden_dim == 16
+
+
+def test_rows_that_are_left_out_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = named_spec("hopper_medium_expert")
+    _say_what_runs(spec, Path("runs"), 1_000_000)
+    assert "are kept" not in capsys.readouterr().out
+    _say_what_runs(spec, Path("runs"), 1_999_998)
+    assert "the last 1,000,000 of 1,999,998 rows are kept" in capsys.readouterr().out
