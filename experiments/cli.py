@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from experiments import commands as command_functions
+from experiments.cli_results import add_plot, add_report, add_view
+from experiments.cli_table import add_table
 from experiments.field_help import field_help
 from mopo_tf2.errors import DivergenceError, InputError
 
@@ -70,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_train_model(commands)
     _add_evaluate(commands)
     _add_collect(commands)
-    _add_plot(commands)
+    add_plot(commands)
+    add_table(commands)
+    add_report(commands)
+    add_view(commands)
     _add_demo(commands)
     _add_parity_curves(commands)
     _add_import_tf1(commands)
@@ -194,30 +199,6 @@ def _add_collect(commands: Any) -> None:
     add("--seed", type=int, default=0, help="of resets and actions (0)")
     add("--physics", choices=("d4rl", "gymnasium"), default="d4rl", help="(d4rl)")
     add("--max-path-length", type=int, default=1000, help="steps of an episode (1000)")
-
-
-def _add_plot(commands: Any) -> None:
-    parser = _add(
-        commands,
-        "plot",
-        command_functions.plot,
-        help="draw learning curves, mean and spread over seeds",
-    )
-    add = parser.add_argument
-    add("runs", type=Path, nargs="+", metavar="RUN", help="run folders")
-    add("--out", type=Path, default=Path("curves.png"), help="PNG, PDF or SVG (curves.png)")
-    add(
-        "--key",
-        default="evaluation/return-average",
-        help="column of progress.csv (evaluation/return-average)",
-    )
-    add(
-        "--reference",
-        nargs="*",
-        default=[],
-        metavar="LABEL=CSV",
-        help="progress.csv files drawn beside the runs",
-    )
 
 
 def _add_demo(commands: Any) -> None:

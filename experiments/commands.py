@@ -119,20 +119,6 @@ def collect(options: argparse.Namespace) -> int:
     return 0
 
 
-def plot(options: argparse.Namespace) -> int:
-    """Draw learning curves."""
-    from experiments.plots import plot_learning_curves
-
-    references = []
-    for reference in options.reference:
-        label, separator, path = reference.partition("=")
-        if not separator:
-            raise InputError(f"--reference expects LABEL=CSV, got '{reference}'.")
-        references.append((label, Path(path)))
-    print(plot_learning_curves(options.runs, options.out, key=options.key, reference=references))
-    return 0
-
-
 def demo(options: argparse.Namespace) -> int:
     """Run the demo."""
     from mopo_tf2.device import use_device

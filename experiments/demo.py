@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from experiments.logging import read_progress
-from experiments.plots import plot_learning_curves
+from experiments.pictures.plots import plot_learning_curves
 from experiments.run import Interrupted, start_run
 from experiments.run_spec import Overrides, RunSpec, build_spec, read_spec
 from mopo_tf2.data.catalog import SHIPPED_ID

@@ -6,13 +6,15 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from experiments import plots
 from experiments.logging import RunLogger
-from experiments.plots import plot_learning_curves
-from experiments.run_groups import by_configuration, group_labels, read_run
+from experiments.pictures import plots
+from experiments.pictures.curve_groups import curve_groups
+from experiments.pictures.curve_panels import RETURN_KEY, SCORE_LABEL, score_axis
+from experiments.pictures.plots import learning_curves_figure, plot_learning_curves
+from experiments.records.run_groups import by_configuration, group_labels, read_run
 from mopo_tf2.errors import InputError
 
-ORIGINAL = Path(__file__).parents[2] / "parity/reference_curves/halfcheetah_mixed-sac_replay-seed0"
+ORIGINAL = Path(__file__).parents[3] / "parity/reference_curves/halfcheetah_mixed-sac_replay-seed0"
 PARAMS = {"config": "halfcheetah_mixed", "penalty_coeff": 1.0, "n_epochs": 5}
 
 
@@ -31,11 +33,11 @@ def make_run(folder, seed=0, *, returns=(0.0, 10.0, 20.0, 30.0), params=None, **
 
 
 def groups_of(*folders):
-    return plots._groups([read_run(folder) for folder in folders])
+    return curve_groups([read_run(folder) for folder in folders])
 
 
-def figure_of(*folders, key=plots.RETURN_KEY):
-    return plots._figure(groups_of(*folders), key)
+def figure_of(*folders, key=RETURN_KEY):
+    return learning_curves_figure(groups_of(*folders), key)
 
 
 def titles(figure):
@@ -133,8 +135,8 @@ def test_epoch_without_a_value_is_left_out_of_the_mean(tmp_path):
 def test_normalised_score_is_a_second_axis_if_one_map_serves_all(tmp_path):
     score = {"evaluation/normalized-score": lambda _, value: 0.5 * value + 7.0}
     figure = figure_of(make_run(tmp_path / "a", **score))
-    assert plots.SCORE_LABEL not in titles(figure)
-    slope, offset = plots._score_axis(groups_of(tmp_path / "a"))
+    assert SCORE_LABEL not in titles(figure)
+    slope, offset = score_axis(groups_of(tmp_path / "a"))
     assert (slope, offset) == pytest.approx((0.5, 7.0))
 
 
@@ -144,7 +146,7 @@ def test_normalised_score_is_a_panel_if_tasks_differ(tmp_path):
         make_run(tmp_path / str(i), params={"config": i}, **{"evaluation/normalized-score": score})
         for i, score in enumerate(scores)
     ]
-    assert plots.SCORE_LABEL in titles(figure_of(*runs))
+    assert SCORE_LABEL in titles(figure_of(*runs))
 
 
 def test_penalty_panels_stand_in_for_the_holdout_panel(tmp_path):
@@ -219,9 +221,11 @@ def test_run_of_one_epoch_can_be_plotted(tmp_path):
 
 def test_folder_given_twice_is_drawn_once(tmp_path, monkeypatch):
     drawn = []
-    figure = plots._figure
+    figure = plots.learning_curves_figure
     monkeypatch.setattr(
-        plots, "_figure", lambda groups, key: drawn.extend(groups) or figure(groups, key)
+        plots,
+        "learning_curves_figure",
+        lambda groups, key: drawn.extend(groups) or figure(groups, key),
     )
     run = make_run(tmp_path / "a")
     plot_learning_curves([run, tmp_path / "." / "a"], tmp_path / "curve.png")

@@ -1,0 +1,1 @@
+"""Run folders read back: which runs there are, what they scored, which belong together."""

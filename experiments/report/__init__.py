@@ -1,0 +1,1 @@
+"""One page that says everything about a set of runs."""

@@ -1,0 +1,1 @@
+"""The paper's tables from run folders, beside the published numbers."""
