@@ -155,8 +155,10 @@ def deterministic_actions(policy: GaussianPolicy, rows: int) -> PolicyFn:
     )
 
     def act(observations: FloatArray) -> FloatArray:
-        inputs = [observations.astype(np.float32)]
-        return map_in_chunks(lambda chunk: [mode(tf.constant(chunk))], inputs, rows)[0]
+        inputs = observations.astype(np.float32)
+        if len(inputs) == rows:
+            return mode(tf.constant(inputs)).numpy()
+        return map_in_chunks(lambda chunk: [mode(tf.constant(chunk))], [inputs], rows)[0]
 
     return act
 
