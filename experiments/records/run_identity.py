@@ -37,10 +37,7 @@ def run_identity(config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[s
 
 
 def _original_identity(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The same from the parameters that the TF1 program writes.
-
-    Original: examples/development/variants.py:get_variant_spec
-    """
+    """The same from the parameters that the TF1 program writes."""
     source = str(params.get("algorithm_params.kwargs.pool_load_path", UNKNOWN))
     dataset = source.removeprefix("d4rl/")
     known = catalog.find(dataset)

@@ -1,6 +1,5 @@
 """Model-based offline policy optimisation: the loop over model, rollouts and policy."""
 
-import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -10,15 +9,21 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 
+from mopo_tf2.algorithms.epoch_metrics import (
+    EVALUATION_KEYS,
+    ROLLOUT_KEYS,
+    RolloutStatistics,
+    Stopwatch,
+    refuse_divergence,
+)
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.data.batches import mixed_batches, rollout_starts
 from mopo_tf2.data.replay_pool import ReplayPool, pool_of
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.model_env import ModelEnvironment
-from mopo_tf2.dynamics.rollouts import RolloutStep, branched_rollouts
+from mopo_tf2.dynamics.rollouts import branched_rollouts
 from mopo_tf2.dynamics.training import EnsembleTrainer
-from mopo_tf2.errors import DivergenceError
 from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
 from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
 from mopo_tf2.networks.gaussian_policy import deterministic_actions
@@ -144,8 +149,8 @@ class MOPO:
             yield metrics
 
     def _train_epoch(self) -> dict[str, float]:
-        config, clock, started = self.config, _Stopwatch(), time.monotonic()
-        rollout_metrics = dict.fromkeys(_ROLLOUT_KEYS, math.nan)
+        config, clock, started = self.config, Stopwatch(), time.monotonic()
+        rollout_metrics = dict.fromkeys(ROLLOUT_KEYS, math.nan)
         for first in range(0, config.epoch_length, config.model_train_freq):
             last = min(first + config.model_train_freq, config.epoch_length)
             if config.real_ratio < 1.0:
@@ -156,7 +161,7 @@ class MOPO:
         with clock.measure("times/evaluation_paths"):
             evaluation = self._evaluate()
         diagnostics = self._diagnostics()
-        _check_finite(diagnostics, self.epoch)
+        refuse_divergence(diagnostics, self.epoch)
         # D-30: what the original logs and offline training leaves empty is not here.
         times = {**clock.seconds, "times/epoch": time.monotonic() - started}
         return {
@@ -179,7 +184,7 @@ class MOPO:
         """
         config = self.config
         starts = rollout_starts(self.environment_pool, config.rollout_batch_size, self.streams.host)
-        statistics = _RolloutStatistics(config.rollout_batch_size, config.penalty_coeff)
+        statistics = RolloutStatistics(config.rollout_batch_size, config.penalty_coeff)
         for step in branched_rollouts(
             self.model_environment,
             self._sample_actions,
@@ -247,7 +252,7 @@ class MOPO:
     def _evaluate(self) -> dict[str, float]:
         """Run the evaluation episodes of this epoch; nan for everything without environments."""
         if not self.environments:
-            return dict.fromkeys(_EVALUATION_KEYS, math.nan)
+            return dict.fromkeys(EVALUATION_KEYS, math.nan)
         episodes = run_episodes(
             self._deterministic_actions if self.config.eval_deterministic else self._sample_actions,
             self.environments,
@@ -325,69 +330,3 @@ class MOPO:
         self.ensemble.elites = list(counters["elites"])
         self.model_metrics = dict(counters["model_metrics"])
         self.model_trained = counters["model_trained"]
-
-
-_ROLLOUT_KEYS = (
-    "model/mean_rollout_length",
-    "model/penalty-mean",
-    "model/penalty-max",
-    "model/penalty-reward-share",
-)
-_EVALUATION_KEYS = (
-    *(f"evaluation/return-{name}" for name in ("average", "min", "max", "std")),
-    *(f"evaluation/episode-length-{name}" for name in ("avg", "min", "max", "std")),
-    "evaluation/normalized-score",
-    "training/return-average",
-)
-
-
-class _RolloutStatistics:
-    """Sums over the steps of one round of rollouts."""
-
-    def __init__(self, starts: int, penalty_coeff: float):
-        self.starts, self.penalty_coeff = starts, penalty_coeff
-        self.states, self.penalty_sum, self.penalty_max, self.reward_sum = 0, 0.0, -math.inf, 0.0
-
-    def add(self, step: RolloutStep) -> None:
-        """Count one step."""
-        self.states += len(step.penalties)
-        self.penalty_sum += float(np.sum(step.penalties, dtype=np.float64))
-        self.penalty_max = max(self.penalty_max, float(np.max(step.penalties)))
-        self.reward_sum += float(np.sum(np.abs(step.raw_rewards)))
-
-    def metrics(self) -> dict[str, float]:
-        """Return mean length; mean and maximum of u; its share lambda mean(u) / mean |r|."""
-        subtracted = self.penalty_coeff * self.penalty_sum
-        share = subtracted / self.reward_sum if self.reward_sum else math.nan
-        values = (
-            self.states / self.starts,
-            self.penalty_sum / self.states,
-            self.penalty_max,
-            share,
-        )
-        return dict(zip(_ROLLOUT_KEYS, values, strict=True))
-
-
-class _Stopwatch:
-    """Seconds spent in each named part of an epoch."""
-
-    def __init__(self) -> None:
-        names = ("epoch_rollout_model", "train", "evaluation_paths")
-        self.seconds = {f"times/{name}": 0.0 for name in names}
-
-    @contextlib.contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        """Add the time of the ``with`` block to ``name``."""
-        started = time.monotonic()
-        yield
-        self.seconds[name] += time.monotonic() - started
-
-
-def _check_finite(diagnostics: dict[str, float], epoch: int) -> None:
-    # D-13: the original trains on, with NaN in every network.
-    bad = [name for name, value in diagnostics.items() if not math.isfinite(value)]
-    if bad:
-        raise DivergenceError(
-            f"policy training diverged in epoch {epoch}: {', '.join(bad)} not finite. "
-            "Resume from the last checkpoint with a smaller lr, or raise penalty_coeff."
-        )
