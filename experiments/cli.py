@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from experiments import commands as command_functions
 from experiments.cli_results import add_plot, add_report, add_view
+from experiments.cli_sweep import add_sweep
 from experiments.cli_table import add_table
 from experiments.field_help import field_help
 from mopo_tf2.errors import DivergenceError, InputError
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_train(commands)
     _add_train_model(commands)
+    add_sweep(commands)
     _add_evaluate(commands)
     _add_collect(commands)
     add_plot(commands)

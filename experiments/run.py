@@ -1,6 +1,7 @@
 """One task, one seed: a run folder that holds everything, and can be continued."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,17 @@ class _HoldoutLog:
         self._receiver.model_epoch(epoch, holdout_losses, *rest)
 
 
-def start_run(spec: RunSpec, folder: Path, *, model_only: bool = False) -> MOPO:
+def _no_guard() -> None:
+    """Let every write pass."""
+
+
+def start_run(
+    spec: RunSpec,
+    folder: Path,
+    *,
+    model_only: bool = False,
+    guard: Callable[[], None] = _no_guard,
+) -> MOPO:
     """Train from the start into ``folder``, which must not hold a run.
 
     Everything that the user gave is checked before anything is written.
@@ -68,6 +79,7 @@ def start_run(spec: RunSpec, folder: Path, *, model_only: bool = False) -> MOPO:
         spec: what to run.
         folder: made if need be.
         model_only: stop once the ensemble is trained.
+        guard: called before each write after the configuration's; ends the run by raising.
 
     Raises:
         InputError: if something the user gave is unfit.
@@ -88,10 +100,17 @@ def start_run(spec: RunSpec, folder: Path, *, model_only: bool = False) -> MOPO:
         logger.write_configuration(
             config_json(spec, parts.environment_info, dataset), flat_parameters(spec, dataset)
         )
-        return _Runner(spec, folder, parts, dataset.transitions, logger).run(model_only)
+        return _Runner(spec, folder, parts, dataset.transitions, logger, guard).run(model_only)
 
 
-def resume_run(folder: Path, name: str, overrides: Overrides) -> MOPO:
+def resume_run(
+    folder: Path,
+    name: str,
+    overrides: Overrides,
+    *,
+    model_only: bool = False,
+    guard: Callable[[], None] = _no_guard,
+) -> MOPO:
     """Continue the run in ``folder`` from its last checkpoint, to the end.
 
     Args:
@@ -99,6 +118,8 @@ def resume_run(folder: Path, name: str, overrides: Overrides) -> MOPO:
         name: of its configuration.
         overrides: what the user asks for now; may change ``n_epochs`` and
             ``checkpoint_frequency``, and must agree with the run elsewhere.
+        model_only: stop once the ensemble is trained.
+        guard: called before each write of the training; ends the run by raising.
 
     Raises:
         InputError: if there is no run, it was another one, or its files are damaged.
@@ -127,11 +148,11 @@ def resume_run(folder: Path, name: str, overrides: Overrides) -> MOPO:
     if truncate_progress(folder, done) < done + 1:
         raise InputError(f"{folder / 'progress.csv'} lost rows that the checkpoint counts.")
     with RunLogger(folder) as logger:
-        runner = _Runner(spec, folder, parts, transitions, logger)
+        runner = _Runner(spec, folder, parts, transitions, logger, guard)
         if checkpoint is not None:
             runner.restore(*checkpoint)
             print(f"resuming {folder} after epoch {done + 1}.", flush=True)
-        return runner.run(model_only=False)
+        return runner.run(model_only)
 
 
 def _require_same_run(saved: RunSpec, wanted: RunSpec, folder: Path) -> None:
@@ -180,8 +201,9 @@ class _Runner:
         parts: Parts,
         transitions: Transitions,
         logger: RunLogger,
+        guard: Callable[[], None],
     ):
-        self.spec, self.folder, self.logger = spec, folder, logger
+        self.spec, self.folder, self.logger, self.guard = spec, folder, logger, guard
         self.display = terminal_progress()
         self.algorithm = MOPO(
             spec.algorithm,
@@ -229,12 +251,14 @@ class _Runner:
         else:
             algorithm.use_model(load_model(Path(self.spec.model), algorithm.ensemble))
         self.interrupts.immediate = False
+        self.guard()
         export_model(self.folder, self.spec, algorithm)
         self._checkpoint()
 
     def _train_policy(self) -> None:
         config = self.spec.algorithm
         for metrics in self.algorithm.train():
+            self.guard()
             self.logger.write(metrics)
             done = self.algorithm.epoch
             last = done >= config.n_epochs or self.interrupts.requested
@@ -244,6 +268,7 @@ class _Runner:
                 return
 
     def _checkpoint(self) -> None:
+        self.guard()
         algorithm = self.algorithm
         save_checkpoint(
             self.folder / _CHECKPOINTS,

@@ -123,6 +123,19 @@ def read_spec(path: Path) -> RunSpec:
         raise InputError(f"expected a configuration file {path}, found none.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}.") from error
+    return spec_from_dict(values, path)
+
+
+def spec_from_dict(values: Any, path: Path) -> RunSpec:
+    """Return the run that ``values``, the content of a ``config.json``, describe.
+
+    Args:
+        values: as ``spec_to_dict`` gives them, or more (what a run recorded about itself).
+        path: where they are from, for messages.
+
+    Raises:
+        InputError: if there are unknown or missing fields.
+    """
     if not isinstance(values, dict) or not isinstance(values.get("algorithm"), dict):
         raise InputError(f"{path}: expected an object with the key 'algorithm'.")
     # What a run records about itself, beside what defines it.
@@ -224,16 +237,20 @@ def load_data(spec: RunSpec, info: EnvironmentInfo) -> Dataset:
     return dataset
 
 
-def config_json(spec: RunSpec, info: EnvironmentInfo, dataset: Dataset) -> dict[str, Any]:
-    """Return the content of ``config.json``: the run, and what it was made with."""
+def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
+    """Return a run as nested plain values that JSON can hold."""
     values = {
         field.name: getattr(spec, field.name)
         for field in dataclasses.fields(spec)
         if field.name != "algorithm"
     }
+    return {**values, "algorithm": configuration.to_dict(spec.algorithm)}
+
+
+def config_json(spec: RunSpec, info: EnvironmentInfo, dataset: Dataset) -> dict[str, Any]:
+    """Return the content of ``config.json``: the run, and what it was made with."""
     return {
-        **values,
-        "algorithm": configuration.to_dict(spec.algorithm),
+        **spec_to_dict(spec),
         "recorded": {
             "dataset": {
                 "name": dataset.name,

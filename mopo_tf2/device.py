@@ -6,13 +6,14 @@ import sys
 from mopo_tf2.errors import InputError
 
 
-def use_device(device: str = "auto", *, tf32: bool = False) -> None:
+def use_device(device: str = "auto", *, tf32: bool = False, threads: int | None = None) -> None:
     """Load TensorFlow and choose the device. To be called before anything is computed.
 
     Args:
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
         tf32: let a GPU round the factors of matrix products to 10 bits of mantissa. Off by
             default, as parity demands; without meaning on a CPU.
+        threads: of the CPU that TensorFlow may keep busy; None: all there are.
 
     Raises:
         InputError: if "gpu" is asked for and TensorFlow sees none.
@@ -31,6 +32,9 @@ def use_device(device: str = "auto", *, tf32: bool = False) -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     if device == "cpu":
         tf.config.set_visible_devices([], "GPU")
