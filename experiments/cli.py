@@ -13,11 +13,13 @@ from experiments.cli_results import add_plot, add_report, add_view
 from experiments.cli_sweep import add_sweep
 from experiments.cli_table import add_table
 from experiments.field_help import field_help
+from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
 from mopo_tf2.errors import DivergenceError, InputError
 
 _EPILOG = """examples:
   mopo-tf2 train halfcheetah_mixed --dataset halfcheetah-sac-replay-v0 --seed 0
   mopo-tf2 train hopper-medium-v2 --epochs 500 --set penalty_coeff=2.5 rollout_length=1
+  mopo-tf2 train halfcheetah_mixed --algorithm mbpo --dataset halfcheetah-sac-replay-v0
   mopo-tf2 evaluate runs/halfcheetah_mixed/seed_0 --episodes 20
   mopo-tf2 plot runs/halfcheetah_mixed/seed_*
 
@@ -112,6 +114,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="data to train on instead of the configuration's own: a D4RL id, "
         "halfcheetah-sac-replay-v0 (ships), minari:ID, or a file in D4RL's format",
     )
+    add(
+        "--algorithm",
+        metavar="NAME",
+        help=f"method to train: {', '.join(METHODS)} (default {DEFAULT_METHOD})",
+    )
     add("--seed", type=int, help="seed of everything random (default 0)")
     add("--out", type=Path, metavar="FOLDER", help="run folder (default runs/CONFIG/seed_SEED)")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to compute")
@@ -149,7 +156,7 @@ def _add_train(commands: Any) -> None:
         commands,
         "train",
         command_functions.train,
-        help="train MOPO: the ensemble, then the policy",
+        help="train a policy, with MOPO or another method",
         epilog=field_help(),
     )
     _add_run_options(parser)

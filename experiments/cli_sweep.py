@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mopo_tf2.config import parse_settings
+from mopo_tf2.config_fields import parse_settings
 from mopo_tf2.errors import InputError
 
 _HELP = """Trains each task with each seed (and each point of a grid) on Ray Tune.

@@ -73,4 +73,4 @@ def _policy_of(run: Path, obs_dim: int, act_dim: int) -> PolicyFn:
             f"the policy of {run} has {found[0]} observation and {found[1]} action dimensions, "
             f"the task has {obs_dim} and {act_dim}."
         )
-    return saved.deterministic()
+    return saved.acting()

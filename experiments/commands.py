@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mopo_tf2.config import parse_settings
+from mopo_tf2.config import MOPOConfig
+from mopo_tf2.config_fields import parse_settings
+from mopo_tf2.configs.methods import DEFAULT_METHOD
 from mopo_tf2.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,13 +29,17 @@ def _overrides(options: argparse.Namespace) -> "Overrides":
         termination=options.termination,
         physics=options.physics,
         seed=options.seed,
+        method=options.algorithm,
         model=None if model is None else str(model),
         settings=settings,
     )
 
 
 def _default_folder(options: argparse.Namespace, kind: str) -> Path:
-    return Path("runs", Path(options.config).stem, f"{kind}_{options.seed or 0}")
+    name = Path(options.config).stem
+    if options.algorithm not in (None, DEFAULT_METHOD):
+        name = f"{name}-{options.algorithm}"
+    return Path("runs", name, f"{kind}_{options.seed or 0}")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -75,6 +81,10 @@ def train_model(options: argparse.Namespace) -> int:
     from experiments.run_spec import build_spec
 
     spec = build_spec(options.config, _overrides(options))
+    if not isinstance(spec.algorithm, MOPOConfig):
+        raise InputError(
+            f"train-model trains MOPO's ensemble, which {spec.method} has not: use mopo-tf2 train."
+        )
     folder = options.out or _default_folder(options, "model")
     try:
         algorithm = start_run(spec, folder, model_only=True)
@@ -82,8 +92,8 @@ def train_model(options: argparse.Namespace) -> int:
         print(interrupted, flush=True)
         return 130
     print(
-        f"hold-out loss {algorithm.model_metrics['model/val_loss']:.4g}, elites "
-        f"{algorithm.ensemble.elites}. Use it with: mopo-tf2 train {spec.name} --model {folder}",
+        f"hold-out loss {algorithm.model_metrics['model/val_loss']:.4g}. "
+        f"Use it with: mopo-tf2 train {spec.name} --model {folder}",
         flush=True,
     )
     return 0

@@ -24,7 +24,7 @@ def run_demo(folder: Path) -> int:
     _make_room(folder, spec)
     print(
         f"demo: MOPO with its full-size networks on {SHIPPED_ID} (100,899 real transitions), cut "
-        f"short: {spec.algorithm.ensemble.model_max_epochs} epochs of model training (the original "
+        f"short: {DEMO_SETTINGS['model_max_epochs']} epochs of model training (the original "
         f"stops early after about 150) and {spec.algorithm.n_epochs} epochs of policy training "
         "(the original takes 1000). It takes some minutes.",
         flush=True,

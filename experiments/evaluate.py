@@ -63,7 +63,7 @@ def _run(saved: SavedPolicy, episodes: int, seed: int) -> Episodes:
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("", total=metadata["max_path_length"])
         return run_episodes(
-            saved.deterministic(episodes),
+            saved.acting(episodes, seed),
             environments,
             evaluation_seeds(seed, 0, episodes),
             max_path_length=metadata["max_path_length"],
@@ -92,7 +92,7 @@ def _summary(saved: SavedPolicy, result: Episodes, episodes: int, seed: int) -> 
 def _film(saved: SavedPolicy, seed: int, video: Path) -> int:
     """Write one episode as a film; return the number of frames."""
     ensure_writable_folder(video.parent)
-    metadata, act = saved.metadata, saved.deterministic()
+    metadata, act = saved.metadata, saved.acting(1, seed)
     try:
         environment = make_environment(
             metadata["environment"], physics=metadata["physics"], render_mode="rgb_array"

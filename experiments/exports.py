@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from experiments.run_spec import RunSpec
-from mopo_tf2 import config as configuration
+from mopo_tf2 import config_fields as configuration
 from mopo_tf2.algorithms.mopo import MOPO
+from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.checkpoints import load_arrays, save_arrays
-from mopo_tf2.config import EnsembleConfig, UnknownFieldError
+from mopo_tf2.config import EnsembleConfig, MOPOConfig
+from mopo_tf2.config_fields import UnknownFieldError
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.errors import InputError
-from mopo_tf2.networks.gaussian_policy import (
-    GaussianPolicy,
-    deterministic_actions,
-    policy_weights,
-)
+from mopo_tf2.networks.acting import ExportablePolicy
+from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.types import PolicyFn
 
 POLICY_FILE = Path("policy", "policy.npz")
 MODEL_FILE = Path("model", "model.npz")
+_POLICY_KINDS: dict[str, type[ExportablePolicy]] = {
+    policy.kind: policy for policy in (GaussianPolicy,)
+}
 _ARCHITECTURE = (
     "num_networks",
     "num_elites",
@@ -32,23 +34,23 @@ _ARCHITECTURE = (
 )
 
 
-def export_policy(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
+def export_policy(run: Path, spec: RunSpec, algorithm: OfflineAlgorithm) -> None:
     """Write the present policy and what is needed to evaluate it.
 
     Original: mopo/algorithms/mopo.py:MOPO._log_policy
     """
-    weights = policy_weights(algorithm.sac.policy)
+    arrays, description = algorithm.policy.exported()
     metadata = {
-        "obs_dim": int(weights[0].shape[0]),
-        "act_dim": algorithm.sac.act_dim,
-        "hidden_layer_sizes": list(spec.algorithm.sac.hidden_layer_sizes),
+        **description,
+        "kind": algorithm.policy.kind,
+        "method": spec.method,
         "environment": spec.environment,
         "physics": spec.physics,
         "max_path_length": spec.algorithm.max_path_length,
         "epoch": algorithm.epoch,
         "seed": spec.seed,
     }
-    save_arrays(run / POLICY_FILE, {str(i): w for i, w in enumerate(weights)}, metadata)
+    save_arrays(run / POLICY_FILE, arrays, metadata)
 
 
 def export_model(run: Path, spec: RunSpec, algorithm: MOPO) -> None:
@@ -76,15 +78,15 @@ class SavedPolicy:
     """A policy that a run exported.
 
     policy:   the network.
-    metadata: environment, physics, max_path_length, epoch, seed.
+    metadata: kind, environment, physics, max_path_length, epoch, seed.
     """
 
-    policy: GaussianPolicy
+    policy: ExportablePolicy
     metadata: dict[str, Any]
 
-    def deterministic(self, rows: int = 1) -> PolicyFn:
-        """Return the policy's mode as a function on the host, ``rows`` at a time."""
-        return deterministic_actions(self.policy, rows)
+    def acting(self, rows: int = 1, seed: int = 0) -> PolicyFn:
+        """Return the policy as evaluation runs it; see ``ExportablePolicy.acting``."""
+        return self.policy.acting(rows, seed)
 
 
 def load_policy(run: Path) -> SavedPolicy:
@@ -96,9 +98,8 @@ def load_policy(run: Path) -> SavedPolicy:
     _require_run(run, POLICY_FILE, "policy")
     arrays, metadata = load_arrays(run / POLICY_FILE)
     try:
-        policy = GaussianPolicy(metadata["act_dim"], metadata["hidden_layer_sizes"])
-        policy.build((None, metadata["obs_dim"]))
-        policy.set_weights([arrays[str(i)] for i in range(len(arrays))])
+        # Exports of before there were other kinds name none.
+        policy = _POLICY_KINDS[metadata.get("kind", "gaussian")].from_exported(arrays, metadata)
     except (KeyError, ValueError) as error:
         raise InputError(f"{run / POLICY_FILE} does not hold a policy: {error}.") from error
     return SavedPolicy(policy, metadata)
@@ -116,6 +117,11 @@ def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
     """
     if spec.model is None:
         return spec
+    if not isinstance(spec.algorithm, MOPOConfig):
+        raise InputError(
+            f"--model gives an ensemble of MOPO's kind, for which {spec.method} has no use: "
+            "leave it out, or choose another --algorithm."
+        )
     run = Path(spec.model)
     _require_run(run, MODEL_FILE, "model")
     _, metadata = load_arrays(run / MODEL_FILE)

@@ -1,37 +1,71 @@
-"""The configuration's fields as help text, from the dataclasses themselves."""
+"""The configurations' fields as help text, from the dataclasses themselves."""
 
 import ast
 import dataclasses
 import inspect
 import itertools
 import textwrap
+from typing import Any
 
-from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
+from mopo_tf2.config import LoopConfig, OfflineSACConfig
+from mopo_tf2.config_fields import parts
+from mopo_tf2.configs.methods import METHODS
+
+_SHARED = (("every method", LoopConfig), ("methods that end in SAC", OfflineSACConfig))
 
 
-def field_docs(cls: type) -> dict[str, str]:
-    """Return the string below each field of ``cls``, by field name, on one line."""
+def field_docs(cls: type[Any]) -> dict[str, str]:
+    """Return the string below each field of ``cls``, inherited ones too, on one line by name."""
+    docs: dict[str, str] = {}
+    for ancestor in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(ancestor):
+            docs.update(_own_docs(ancestor))
+    return docs
+
+
+def _own_docs(cls: type[Any]) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     body = tree.body[0].body  # type: ignore[attr-defined]
+    names = {field.name for field in dataclasses.fields(cls)}
     docs = {}
     for node, following in itertools.pairwise(body):
         if isinstance(node, ast.AnnAssign) and isinstance(following, ast.Expr):
-            text = following.value.value  # type: ignore[attr-defined]
-            docs[ast.unparse(node.target)] = " ".join(text.split())
+            name, text = ast.unparse(node.target), following.value.value  # type: ignore[attr-defined]
+            if name in names:
+                docs[name] = " ".join(text.split())
     return docs
 
 
 def field_help() -> str:
-    """Return one paragraph per part of the configuration: field, default, meaning."""
+    """Return one paragraph per method: its fields, their defaults and meanings.
+
+    A field is said once, at the first method that has it, and again where a method means something
+    else by it. What a method's definition fixes is said as such.
+    """
     lines = ["fields for --set, with their defaults:"]
-    for title, cls in (("MOPO", MOPOConfig), ("ensemble", EnsembleConfig), ("SAC", SACConfig)):
-        docs = field_docs(cls)
-        lines.append(f"\n {title}")
-        for field in dataclasses.fields(cls):
-            if field.name not in ("ensemble", "sac"):
-                text = f"{field.name} = {_default(field)}: {docs[field.name]}"
-                lines += textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="      ")
+    said: set[str] = set()
+    for title, cls in (*_SHARED, *((f"--algorithm {name}", c) for name, c in METHODS.items())):
+        paragraph = [line for part in ("", *parts(cls)) for line in _new_fields(cls, part, said)]
+        fixed = ", ".join(f"{name} = {value}" for name, value in cls.FIXED.items())
+        if fixed:
+            paragraph.insert(0, f"  by definition: {fixed}")
+        if paragraph:
+            lines += [f"\n {title}", *paragraph]
     return "\n".join(lines)
+
+
+def _new_fields(cls: type[LoopConfig], part: str, said: set[str]) -> list[str]:
+    """Describe the fields of ``cls``, or of its part ``part``, that were not said yet."""
+    owner = parts(cls)[part] if part else cls
+    docs, lines = field_docs(owner), []
+    for field in dataclasses.fields(owner):
+        if field.name in parts(owner) or field.name in cls.FIXED:
+            continue
+        text = f"{field.name} = {_default(field)}: {docs[field.name]}"
+        if text not in said:
+            said.add(text)
+            lines += textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="      ")
+    return lines
 
 
 def _default(field: "dataclasses.Field[object]") -> str:

@@ -25,8 +25,12 @@ from experiments.run_spec import (
     read_spec,
 )
 from mopo_tf2.algorithms.mopo import MOPO
+from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.algorithms.registry import make_algorithm
 from mopo_tf2.checkpoints import load_checkpoint, save_checkpoint
-from mopo_tf2.config import flatten
+from mopo_tf2.config import MOPOConfig
+from mopo_tf2.config_fields import flatten
+from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
 from mopo_tf2.errors import InputError
 from mopo_tf2.progress import Progress
 from mopo_tf2.types import Transitions
@@ -70,7 +74,7 @@ def start_run(
     *,
     model_only: bool = False,
     guard: Callable[[], None] = _no_guard,
-) -> MOPO:
+) -> OfflineAlgorithm:
     """Train from the start into ``folder``, which must not hold a run.
 
     Everything that the user gave is checked before anything is written.
@@ -110,7 +114,7 @@ def resume_run(
     *,
     model_only: bool = False,
     guard: Callable[[], None] = _no_guard,
-) -> MOPO:
+) -> OfflineAlgorithm:
     """Continue the run in ``folder`` from its last checkpoint, to the end.
 
     Args:
@@ -157,7 +161,7 @@ def resume_run(
 
 def _require_same_run(saved: RunSpec, wanted: RunSpec, folder: Path) -> None:
     """Refuse to continue a run as another one."""
-    for name in ("dataset", "environment", "termination", "physics", "seed", "model"):
+    for name in ("dataset", "environment", "termination", "physics", "seed", "method", "model"):
         before, now = getattr(saved, name), getattr(wanted, name)
         if before != now:
             raise InputError(
@@ -174,10 +178,15 @@ def _require_same_run(saved: RunSpec, wanted: RunSpec, folder: Path) -> None:
 
 def _say_what_runs(spec: RunSpec, folder: Path, rows: int) -> None:
     config = spec.algorithm
+    coefficients = (
+        f"h = {config.rollout_length}, penalty {config.penalty_coeff}, "
+        if isinstance(config, MOPOConfig)
+        else ""
+    )
     print(
-        f"{spec.name}: {rows:,} transitions of {spec.dataset}, {spec.environment} with "
-        f"{spec.physics} physics, h = {config.rollout_length}, penalty {config.penalty_coeff}, "
-        f"{config.n_epochs} epochs, seed {spec.seed} -> {folder}",
+        f"{spec.name}, {TITLES[spec.method]}: {rows:,} transitions of {spec.dataset}, "
+        f"{spec.environment} with {spec.physics} physics, {coefficients}{config.n_epochs} epochs, "
+        f"seed {spec.seed} -> {folder}",
         flush=True,
     )
     limit = config.pool_max_size
@@ -205,7 +214,8 @@ class _Runner:
     ):
         self.spec, self.folder, self.logger, self.guard = spec, folder, logger, guard
         self.display = terminal_progress()
-        self.algorithm = MOPO(
+        self.algorithm = make_algorithm(
+            spec.method,
             spec.algorithm,
             transitions,
             parts.termination_fn,
@@ -227,7 +237,7 @@ class _Runner:
                 f"the checkpoint in {self.folder / _CHECKPOINTS} does not fit this run: {error}."
             ) from error
 
-    def run(self, model_only: bool) -> MOPO:
+    def run(self, model_only: bool) -> OfflineAlgorithm:
         """Train to the end, or to the end of the model's training."""
         try:
             with self.interrupts, self.display:
@@ -248,11 +258,12 @@ class _Runner:
         self.interrupts.immediate = True
         if self.spec.model is None:
             algorithm.train_model()
-        else:
+        elif isinstance(algorithm, MOPO):
             algorithm.use_model(load_model(Path(self.spec.model), algorithm.ensemble))
         self.interrupts.immediate = False
         self.guard()
-        export_model(self.folder, self.spec, algorithm)
+        if isinstance(algorithm, MOPO):
+            export_model(self.folder, self.spec, algorithm)
         self._checkpoint()
 
     def _train_policy(self) -> None:
@@ -284,4 +295,8 @@ class _Runner:
             if not self.algorithm.model_trained
             else "it goes on from the last checkpoint"
         )
-        return f"stopped; {kept} with: mopo-tf2 train {self.spec.name} --out {self.folder} --resume"
+        method = "" if self.spec.method == DEFAULT_METHOD else f"--algorithm {self.spec.method} "
+        return (
+            f"stopped; {kept} with: mopo-tf2 train {self.spec.name} {method}"
+            f"--out {self.folder} --resume"
+        )

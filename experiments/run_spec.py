@@ -11,9 +11,10 @@ from typing import Any
 
 import gymnasium
 
-from mopo_tf2 import config as configuration
-from mopo_tf2.config import MOPOConfig
+from mopo_tf2 import config_fields as configuration
+from mopo_tf2.config import LoopConfig
 from mopo_tf2.configs.d4rl import find_task
+from mopo_tf2.configs.methods import DEFAULT_METHOD, convert_config, find_method
 from mopo_tf2.data import catalog
 from mopo_tf2.data.datasets import Dataset, load_dataset
 from mopo_tf2.data.validation import validate
@@ -37,6 +38,7 @@ class RunSpec:
         physics: "d4rl" or "gymnasium", of a built-in task.
         seed: of every random stream.
         algorithm: every coefficient.
+        method: a name of ``mopo_tf2.configs.methods.METHODS``.
         model: a run folder whose ensemble is used instead of training one, or None.
     """
 
@@ -46,7 +48,8 @@ class RunSpec:
     termination: str
     physics: str
     seed: int
-    algorithm: MOPOConfig
+    algorithm: LoopConfig
+    method: str = DEFAULT_METHOD
     model: str | None = None
 
 
@@ -59,6 +62,7 @@ class Overrides:
     termination: str | None = None
     physics: str | None = None
     seed: int | None = None
+    method: str | None = None
     model: str | None = None
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -102,12 +106,15 @@ def apply_overrides(spec: RunSpec, overrides: Overrides) -> RunSpec:
     """
     changes = {
         field: getattr(overrides, field)
-        for field in ("dataset", "environment", "termination", "physics", "seed", "model")
+        for field in (
+            *("dataset", "environment", "termination", "physics", "seed", "method", "model"),
+        )
         if getattr(overrides, field) is not None
     }
     if overrides.seed is not None and not 0 <= overrides.seed < 2**32:
         raise InputError(f"--seed must lie in [0, 2**32), got {overrides.seed}.")
-    algorithm = configuration.replace(spec.algorithm, overrides.settings)
+    algorithm = convert_config(spec.algorithm, overrides.method or spec.method)
+    algorithm = configuration.replace(algorithm, overrides.settings)
     return dataclasses.replace(spec, **changes, algorithm=algorithm)
 
 
@@ -140,7 +147,8 @@ def spec_from_dict(values: Any, path: Path) -> RunSpec:
         raise InputError(f"{path}: expected an object with the key 'algorithm'.")
     # What a run records about itself, beside what defines it.
     defining = {key: value for key, value in values.items() if key != "recorded"}
-    algorithm = configuration.from_dict(MOPOConfig, defining.pop("algorithm"))
+    method = defining.get("method", DEFAULT_METHOD)
+    algorithm = configuration.from_dict(find_method(str(method)), defining.pop("algorithm"))
     defaults = {"name": path.stem, "physics": "d4rl", "seed": 0, "algorithm": algorithm}
     known = {field.name for field in dataclasses.fields(RunSpec)}
     unknown = sorted(set(defining) - known)
@@ -276,6 +284,7 @@ def flat_parameters(spec: RunSpec, dataset: Dataset) -> dict[str, Any]:
         "termination": spec.termination,
         "physics": spec.physics,
         "seed": spec.seed,
+        "method": spec.method,
         "model_from": spec.model or "none",
         **configuration.flatten(spec.algorithm),
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.exports import MODEL_FILE, POLICY_FILE
 from experiments.files import ensure_writable_folder
-from mopo_tf2 import config as configuration
+from mopo_tf2 import config_fields as configuration
 from mopo_tf2.checkpoints import load_arrays, save_arrays
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.errors import InputError

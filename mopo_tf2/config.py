@@ -1,32 +1,10 @@
 """Configurations: frozen, validated, closed. Field names are the original's where it has one."""
 
 import dataclasses
-import difflib
-import json
 import math
-import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
-from mopo_tf2.config_values import convert
-from mopo_tf2.errors import InputError
-
-T = TypeVar("T")
-
-
-class UnknownFieldError(InputError, TypeError):
-    """A configuration was given a field that it does not have."""
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise InputError(message)
-
-
-def _require_positive(config: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _require(value is None or value > 0, f"{name} must be positive, got {value}.")
+from mopo_tf2.config_fields import flatten, require, require_positive, require_within
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,34 +48,34 @@ class EnsembleConfig:
     """Gradient steps per compiled call: speed only, no effect on the numbers."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "num_networks", "hidden_dim", "num_hidden_layers", "model_lr")
-        _require_positive(self, "model_batch_size", "model_max_epochs", "max_model_t")
-        _require_positive(self, "model_max_holdout", "model_steps_per_call")
-        _require(
+        require_positive(self, "num_networks", "hidden_dim", "num_hidden_layers", "model_lr")
+        require_positive(self, "model_batch_size", "model_max_epochs", "max_model_t")
+        require_positive(self, "model_max_holdout", "model_steps_per_call")
+        require(
             1 <= self.num_elites <= self.num_networks,
             f"num_elites must lie in [1, num_networks = {self.num_networks}], "
             f"got {self.num_elites}.",
         )
-        _require(
+        require(
             len(self.weight_decays) == self.num_hidden_layers + 1,
             f"weight_decays must have num_hidden_layers + 1 = {self.num_hidden_layers + 1} "
             f"entries, got {len(self.weight_decays)}.",
         )
-        _require(
+        require(
             0.0 <= self.model_holdout_ratio < 1.0,
             f"model_holdout_ratio must lie in [0, 1), got {self.model_holdout_ratio}.",
         )
-        _require(
+        require(
             self.model_max_epochs_since_update >= 0,
             f"model_max_epochs_since_update must not be negative, "
             f"got {self.model_max_epochs_since_update}.",
         )
-        _require(
+        require(
             self.model_loaded_max_epochs >= 0,
             f"model_loaded_max_epochs must not be negative, got {self.model_loaded_max_epochs}.",
         )
         # D-11: the original loops forever here (or fails with a KeyError, Q-11).
-        _require(
+        require(
             self.model_holdout_ratio > 0.0 or self.model_max_epochs is not None,
             "model_holdout_ratio = 0 leaves no rows for early stopping: "
             "set model_max_epochs, or a model_holdout_ratio above 0.",
@@ -128,15 +106,13 @@ class SACConfig:
     """Gradient steps per compiled call: speed only, no effect on the numbers."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "lr", "batch_size", "target_update_interval", "updates_per_call")
-        for name in ("discount", "tau"):
-            value = getattr(self, name)
-            _require(0.0 <= value <= 1.0, f"{name} must lie in [0, 1], got {value}.")
-        _require(
+        require_positive(self, "lr", "batch_size", "target_update_interval", "updates_per_call")
+        require_within(self, 0.0, 1.0, "discount", "tau")
+        require(
             bool(self.hidden_layer_sizes) and min(self.hidden_layer_sizes) > 0,
             f"hidden_layer_sizes must be positive numbers, got {self.hidden_layer_sizes}.",
         )
-        _require(
+        require(
             not isinstance(self.target_entropy, str) or self.target_entropy == "auto",
             f"target_entropy must be a number or 'auto', got {self.target_entropy!r}.",
         )
@@ -149,10 +125,81 @@ class SACConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MOPOConfig:
-    """MOPO: model, rollouts, policy, loop. Values that differ per task have no default.
+class LoopConfig:
+    """What every method shares: its data, the length of its training, its evaluation.
 
     D-33: fields of the original that have no effect offline are left out (Q-81).
+
+    Original: examples/development/base.py:get_variant_spec
+    """
+
+    FIXED: ClassVar[dict[str, Any]] = {}
+    """Fields, by their flat names, whose value makes the method what it is."""
+
+    epoch_length: int = 1000
+    """Timesteps of one epoch."""
+    n_epochs: int = 1000
+    """Epochs of policy training (Q-80)."""
+    eval_n_episodes: int = 10
+    """Evaluation episodes per epoch; 0 for none."""
+    eval_deterministic: bool = True
+    """Evaluate tanh(mean); else sample."""
+    max_path_length: int = 1000
+    """Longest evaluation episode, in steps (Q-85)."""
+    min_pool_size: int = 1000
+    """Refuse datasets with fewer rows (Q-88)."""
+    pool_max_size: int | None = 1_000_000
+    """Keep the LAST rows of a larger dataset (Q-60); None keeps all."""
+    next_observations: str = "shift"
+    """'shift': the next row's, on terminal rows too (Q-61); 'drop': leave terminal rows out;
+    'file': the file's own next_observations."""
+    checkpoint_frequency: int = 20
+    """Epochs between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        require_positive(self, "epoch_length", "n_epochs", "max_path_length")
+        require_positive(self, "min_pool_size", "pool_max_size", "checkpoint_frequency")
+        require(
+            self.eval_n_episodes >= 0,
+            f"eval_n_episodes must not be negative, got {self.eval_n_episodes}.",
+        )
+        choices = ("shift", "drop", "file")
+        require(
+            self.next_observations in choices,
+            f"next_observations must be one of {', '.join(choices)}, "
+            f"got {self.next_observations!r}.",
+        )
+        values = flatten(self)
+        for name, value in self.FIXED.items():
+            require(
+                values[name] == value,
+                f"{name} is {value} by the definition of this method, got {values[name]}: leave it "
+                "out, or choose another --algorithm.",
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfflineSACConfig(LoopConfig):
+    """SAC on the dataset alone: what remains of MOPO with real_ratio = 1 and no model.
+
+    Original: mopo/algorithms/mopo.py:MOPO.__init__
+    """
+
+    train_every_n_steps: int = 1
+    """Timesteps between two rounds of SAC updates."""
+    n_train_repeat: int = 1
+    """SAC updates per round."""
+    sac: SACConfig = dataclasses.field(default_factory=SACConfig)
+    """The policy optimiser."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "train_every_n_steps", "n_train_repeat")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MOPOConfig(OfflineSACConfig):
+    """MOPO: model, rollouts, policy, loop. Values that differ per task have no default.
 
     Original: mopo/algorithms/mopo.py:MOPO.__init__; examples/development/base.py:get_variant_spec
     """
@@ -169,65 +216,27 @@ class MOPOConfig:
     """Rows per compiled call in rollouts: speed and memory only, no effect on the draws."""
     real_ratio: float = 0.05
     """Share of each SAC batch that comes from the dataset (Q-45)."""
-    epoch_length: int = 1000
-    """Timesteps of one epoch."""
-    n_epochs: int = 1000
-    """Epochs of policy training (Q-80)."""
-    train_every_n_steps: int = 1
-    """Timesteps between two rounds of SAC updates."""
-    n_train_repeat: int = 1
-    """SAC updates per round."""
     model_train_freq: int = 1000
     """Timesteps between two rounds of model rollouts."""
     model_retain_epochs: int = 5
     """Epochs of rollouts that the model pool holds (Q-26)."""
-    eval_n_episodes: int = 10
-    """Evaluation episodes per epoch; 0 for none."""
-    eval_deterministic: bool = True
-    """Evaluate tanh(mean); else sample."""
-    max_path_length: int = 1000
-    """Longest evaluation episode, in steps (Q-85)."""
-    min_pool_size: int = 1000
-    """Refuse datasets with fewer rows (Q-88)."""
-    pool_max_size: int | None = 1_000_000
-    """Keep the LAST rows of a larger dataset (Q-60); None keeps all."""
-    next_observations: str = "shift"
-    """'shift': the next row's, on terminal rows too (Q-61); 'drop': leave terminal rows out;
-    'file': the file's own next_observations."""
-    checkpoint_frequency: int = 20
-    """Epochs between two checkpoints."""
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
     """The dynamics ensemble."""
-    sac: SACConfig = dataclasses.field(default_factory=SACConfig)
-    """The policy optimiser."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "rollout_length", "rollout_batch_size", "rollout_chunk_size")
-        _require_positive(self, "epoch_length", "n_epochs", "train_every_n_steps", "n_train_repeat")
-        _require_positive(self, "model_train_freq", "model_retain_epochs", "max_path_length")
-        _require_positive(self, "min_pool_size", "pool_max_size", "checkpoint_frequency")
-        _require(
-            0.0 <= self.real_ratio <= 1.0, f"real_ratio must lie in [0, 1], got {self.real_ratio}."
-        )
-        _require(
+        super().__post_init__()
+        require_positive(self, "rollout_length", "rollout_batch_size", "rollout_chunk_size")
+        require_positive(self, "model_train_freq", "model_retain_epochs")
+        require_within(self, 0.0, 1.0, "real_ratio")
+        require(
             math.isfinite(self.penalty_coeff) and self.penalty_coeff >= 0.0,
             f"penalty_coeff must be finite and not negative, got {self.penalty_coeff}.",
         )
-        _require(
-            self.eval_n_episodes >= 0,
-            f"eval_n_episodes must not be negative, got {self.eval_n_episodes}.",
-        )
-        _require(
+        require(
             self.model_pool_capacity > 0,
             f"the model pool would hold no rows: raise epoch_length ({self.epoch_length}) or "
             f"rollout_batch_size ({self.rollout_batch_size}), "
             f"or lower model_train_freq ({self.model_train_freq}).",
-        )
-        choices = ("shift", "drop", "file")
-        _require(
-            self.next_observations in choices,
-            f"next_observations must be one of {', '.join(choices)}, "
-            f"got {self.next_observations!r}.",
         )
 
     @property
@@ -238,94 +247,3 @@ class MOPOConfig:
         """
         rollouts_per_epoch = self.rollout_batch_size * self.epoch_length / self.model_train_freq
         return self.model_retain_epochs * int(self.rollout_length * rollouts_per_epoch)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested plain values that JSON can hold."""
-    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
-
-
-def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Build ``cls`` from nested plain values, as ``to_dict`` gives them.
-
-    Raises:
-        UnknownFieldError: if a key is not a field; names the nearest one (D-32: the original
-            swallows unknown keys, Q-82).
-        InputError: if a value has the wrong type or is out of range, or a field is missing.
-    """
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
-    arguments: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in fields:
-            raise UnknownFieldError(_unknown_field(cls.__name__, name, list(fields)))
-        hint = hints[name]
-        if dataclasses.is_dataclass(hint):
-            if not isinstance(value, Mapping):
-                raise InputError(f"{name} expects fields with values, got {value!r}.")
-            arguments[name] = from_dict(typing.cast(type[Any], hint), value)
-        else:
-            arguments[name] = convert(name, value, hint)
-    missing = [
-        field.name
-        for field in fields.values()
-        if field.name not in arguments
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise InputError(f"{cls.__name__} needs a value for {', '.join(missing)}.")
-    return cls(**arguments)
-
-
-def _unknown_field(owner: str, name: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean '{nearest[0]}'?" if nearest else f" Its fields: {', '.join(known)}."
-    return f"{owner} has no field '{name}'.{hint}"
-
-
-def flatten(config: MOPOConfig) -> dict[str, Any]:
-    """Return every field of ``config`` and of its parts in one flat dict; names are unique."""
-    values = to_dict(config)
-    return {
-        **{name: value for name, value in values.items() if not isinstance(value, dict)},
-        **values["ensemble"],
-        **values["sac"],
-    }
-
-
-def replace(config: MOPOConfig, settings: Mapping[str, Any]) -> MOPOConfig:
-    """Return ``config`` with the flat ``settings`` applied; strings are parsed by field type.
-
-    Raises:
-        UnknownFieldError: if no part of the configuration has such a field.
-        InputError: if a value does not fit its field.
-    """
-    values = to_dict(config)
-    parts = {"ensemble": EnsembleConfig, "sac": SACConfig}
-    owners = {f.name: "" for f in dataclasses.fields(MOPOConfig) if f.name not in parts}
-    for part, cls in parts.items():
-        owners.update({field.name: part for field in dataclasses.fields(cls)})
-    for name, value in settings.items():
-        if name not in owners:
-            raise UnknownFieldError(_unknown_field("the configuration", name, list(owners)))
-        (values[owners[name]] if owners[name] else values)[name] = value
-    return from_dict(MOPOConfig, values)
-
-
-def parse_settings(settings: list[str]) -> dict[str, str]:
-    """Split 'KEY=VALUE' strings.
-
-    Raises:
-        InputError: if one has no '=' or no key, or a key comes twice.
-    """
-    parsed: dict[str, str] = {}
-    for setting in settings:
-        name, separator, value = setting.partition("=")
-        name = name.strip()
-        if not separator or not name:
-            raise InputError(f"--set expects KEY=VALUE, got '{setting}'.")
-        if name in parsed:
-            raise InputError(f"--set gives {name} twice; give each field once.")
-        parsed[name] = value.strip()
-    return parsed

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mopo_tf2.config import (
-    EnsembleConfig,
-    MOPOConfig,
-    SACConfig,
+from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
+from mopo_tf2.config_fields import (
     UnknownFieldError,
     flatten,
     from_dict,
@@ -103,7 +101,7 @@ def test_flat_names_are_unique():
     [
         ({"rollout_len": 5}, "MOPOConfig has no field 'rollout_len'. Did you mean 'rollout_l"),
         ({"ensemble": {"num_elits": 5}}, "EnsembleConfig has no field 'num_elits'. Did you mean"),
-        ({"qqqqqq": 5}, "MOPOConfig has no field 'qqqqqq'. Its fields: rollout_length"),
+        ({"qqqqqq": 5}, "MOPOConfig has no field 'qqqqqq'. Its fields: epoch_length"),
     ],
 )
 def test_unknown_field_is_an_error_and_names_the_nearest_one(values, message):

@@ -22,7 +22,8 @@ from experiments.sweeps.options import (
     parse_grid,
     require_distinct,
 )
-from mopo_tf2.config import EnsembleConfig, flatten
+from mopo_tf2.config import EnsembleConfig
+from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.errors import InputError
 

@@ -118,7 +118,7 @@ def _start_or_resume(out: Path, trial: Trial, lock: FolderLock) -> bool:
     """Run to the end; return False if a signal stopped it before."""
     from experiments.run import Interrupted, resume_run, start_run
     from experiments.run_spec import Overrides
-    from mopo_tf2.config import flatten
+    from mopo_tf2.config_fields import flatten
 
     folder, spec = out / trial.folder, trial.spec
     if trial.model_folder is not None:

@@ -13,7 +13,7 @@ from experiments.records.run_identity import UNKNOWN
 from experiments.records.run_records import RunRecord
 from experiments.tables.batch_returns import BatchReturns, batch_returns
 from experiments.tables.published import Published, PublishedTable, same_key
-from mopo_tf2.config import flatten
+from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.data import catalog
 from mopo_tf2.data.datasets import resolve

@@ -1,5 +1,6 @@
 """One penalised step of the learned model for a batch of states."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,8 @@ class ModelEnvironment:
         termination_fn: says which next states end the task.
         penalty_coeff: lambda, reward units per unit of u(s, a); 0 for no penalty.
         penalty_learned_var: u is the largest learned std, else the members' disagreement.
+        true_penalty: if given, gives u [B, 1] instead, on the host, from observations [B, O],
+            actions [B, A] and the answering members' mean next observations [B, O].
         chunk_size: rows per compiled call.
 
     Original: mopo/models/fake_env.py:FakeEnv
@@ -74,12 +77,14 @@ class ModelEnvironment:
         *,
         penalty_coeff: float,
         penalty_learned_var: bool = True,
+        true_penalty: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
         chunk_size: int = 2_500,
     ):
         self.ensemble = ensemble
         self.termination_fn = termination_fn
         self.penalty_coeff = penalty_coeff
         self.penalty_learned_var = penalty_learned_var
+        self.true_penalty = true_penalty
         self.chunk_size = chunk_size
         self._sampled = tf.function(self._sample, jit_compile=True)
         self._averaged = tf.function(self._average, jit_compile=True)
@@ -120,6 +125,8 @@ class ModelEnvironment:
             drawn = draw_noise(random_state, self.ensemble, len(observations))
             results = map_in_chunks(self._sampled, [*states, *drawn], self.chunk_size)
         samples, penalties, means, stds = results
+        if self.true_penalty is not None:
+            penalties = self.true_penalty(observations, actions, means[:, 1:])
         raw_rewards, next_observations = samples[:, :1], samples[:, 1:]
         terminals = self._terminals(observations, actions, next_observations)
         rewards = raw_rewards - self.penalty_coeff * penalties

@@ -1,7 +1,7 @@
 """The squashed Gaussian policy. TensorFlow Probability is used in this module only."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -63,12 +63,15 @@ class GaussianPolicy(keras.layers.Layer):
     Original: softlearning/policies/gaussian_policy.py:FeedforwardGaussianPolicy
     """
 
+    kind: ClassVar[str] = "gaussian"
+
     def __init__(
         self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.act_dim = act_dim
         self.network = Feedforward(hidden_layer_sizes, 2 * act_dim, seed=seed)
+        self._acting: dict[int, PolicyFn] = {}
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the variables for observations [B, O]."""
@@ -124,6 +127,36 @@ class GaussianPolicy(keras.layers.Layer):
             result[f"{name}-mean"] = tf.reduce_mean(value)
             result[f"{name}-std"] = tf.math.reduce_std(value)
         return result
+
+    def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """See ``ExportablePolicy.exported``.
+
+        Original: mopo/algorithms/mopo.py:MOPO._log_policy
+        """
+        weights = policy_weights(self)
+        metadata = {
+            "obs_dim": int(weights[0].shape[0]),
+            "act_dim": self.act_dim,
+            "hidden_layer_sizes": list(self.network.hidden_layer_sizes),
+        }
+        return {str(i): weight for i, weight in enumerate(weights)}, metadata
+
+    @classmethod
+    def from_exported(
+        cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]
+    ) -> "GaussianPolicy":
+        """See ``ExportablePolicy.from_exported``."""
+        policy = cls(metadata["act_dim"], metadata["hidden_layer_sizes"])
+        policy.build((None, metadata["obs_dim"]))
+        policy.set_weights([arrays[str(i)] for i in range(len(arrays))])
+        return policy
+
+    def acting(self, rows: int, seed: int = 0) -> PolicyFn:
+        """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
+        del seed
+        if rows not in self._acting:
+            self._acting[rows] = deterministic_actions(self, rows)
+        return self._acting[rows]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

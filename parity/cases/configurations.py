@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mopo_tf2.config import flatten
+from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS, Task, find_task
 from parity.comparison import Comparison, Finding, NotCompared, compare, compare_values
 from parity.recording import Recording

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mopo_tf2.config import flatten
+from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS, find_task
 from mopo_tf2.dynamics.termination import TERMINATION_FUNCTIONS
 from mopo_tf2.errors import InputError

@@ -159,3 +159,7 @@ def test_every_field_of_the_configuration_is_explained() -> None:
             assert meaning, name
             if name not in ("ensemble", "sac"):
                 assert f"{name} = " in text
+
+
+def test_what_a_method_fixes_is_said_in_the_help() -> None:
+    assert "by definition: penalty_coeff = 0.0" in field_help()

@@ -45,7 +45,7 @@ def test_imported_policy_acts_as_the_original_acted(tmp_path):
     import_tf1(RUN, tmp_path / "run")
     saved = load_policy(tmp_path / "run")
     with np.load(RECORDINGS / "run_checkpoint.npz") as recorded:
-        actions = saved.deterministic()(recorded["observations"])
+        actions = saved.acting()(recorded["observations"])
         np.testing.assert_allclose(actions, recorded["deterministic_actions"], rtol=1e-5, atol=1e-6)
     assert saved.metadata["environment"] == "halfcheetah"
     assert saved.metadata["max_path_length"] == 1000

@@ -23,7 +23,7 @@ from experiments.sweeps.trial_state import (
     write_status,
 )
 from mopo_tf2.checkpoints import checkpoints, load_arrays
-from mopo_tf2.config import parse_settings
+from mopo_tf2.config_fields import parse_settings
 from tests.experiments.tiny_runs import TINY_SETTINGS
 
 

@@ -1,0 +1,56 @@
+"""MOPO with one thing otherwise: the paper's baseline MBPO and its ablations.
+
+What differs is the configuration (``mopo_tf2.configs.mopo_variants``), so that these classes run
+the very code of MOPO; only the true penalty needs something that MOPO has not, the simulator.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mopo_tf2.algorithms.mopo import MOPO
+from mopo_tf2.errors import InputError
+from mopo_tf2.evaluation.simulator import Simulator
+from mopo_tf2.types import FloatArray
+
+
+class MBPO(MOPO):
+    """MBPO (Janner et al. 2019) on a fixed dataset: MOPO with penalty_coeff = 0."""
+
+
+class DisagreementMOPO(MOPO):
+    """MOPO whose u(s, a) is the largest distance of a member's mean from their average (Q-21)."""
+
+
+class OneNetworkMOPO(MOPO):
+    """MOPO with a single dynamics network, whose learned std is u(s, a)."""
+
+
+class TruePenaltyMOPO(MOPO):
+    """MOPO whose u(s, a) is the true error of the model: |mean s' - simulator's s'|, in L2.
+
+    An oracle: it steps the simulator from every state that a rollout visits. Arguments as
+    ``OfflineAlgorithm``; the first of ``environments`` must stand on MuJoCo.
+
+    Raises:
+        InputError: if there is no simulator, or its state cannot be told from an observation.
+
+    MOPO paper (Yu et al. 2020), appendix D, "MOPO, true pen.".
+    """
+
+    def _true_penalty(self) -> Callable[[FloatArray, FloatArray, FloatArray], FloatArray]:
+        if not self.environments:
+            raise InputError(
+                "mopo-true-penalty compares the model with the simulator and found none: use a "
+                "built-in task and eval_n_episodes of 1 or more."
+            )
+        simulator = Simulator(self.environments[0])
+
+        def true_error(
+            observations: FloatArray, actions: FloatArray, means: FloatArray
+        ) -> FloatArray:
+            reached = simulator.next_observations(observations, actions)
+            distances: FloatArray = np.linalg.norm(means - reached, axis=1, keepdims=True)
+            return distances.astype(np.float32)
+
+        return true_error

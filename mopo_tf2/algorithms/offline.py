@@ -1,0 +1,223 @@
+"""What every method that learns from a dataset shares: data, epochs, evaluation, resumption."""
+
+import abc
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mopo_tf2.algorithms.epoch_metrics import EVALUATION_KEYS, Stopwatch, refuse_divergence
+from mopo_tf2.config import LoopConfig
+from mopo_tf2.data.replay_pool import pool_of
+from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
+from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
+from mopo_tf2.networks.acting import ExportablePolicy
+from mopo_tf2.progress import NoProgress, Progress
+from mopo_tf2.seeding import random_streams
+from mopo_tf2.types import PolicyFn, TerminationFn, Transitions
+
+UNKNOWN_SCORES = (math.nan, math.nan)
+
+
+class OfflineAlgorithm(abc.ABC):
+    """A method on one dataset, resumable between epochs.
+
+    Args:
+        config: every coefficient.
+        transitions: the dataset.
+        termination_fn: says which next states of a learned model end the task.
+        environments: ``config.eval_n_episodes`` real environments for evaluation; none: no
+            evaluation.
+        seed: of every random stream.
+        reference_scores: returns of a random policy and of an expert, for the normalised score.
+        progress: told of what goes on.
+
+    Attributes:
+        epoch: policy-training epochs done.
+        train_steps: gradient steps on the policy done.
+        model_trained: whether there is nothing left to do before the first epoch.
+
+    Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm
+    """
+
+    needs_model: ClassVar[bool] = False
+    """Whether ``train_model`` or ``use_model`` has to come before the first epoch."""
+
+    def __init__(
+        self,
+        config: LoopConfig,
+        transitions: Transitions,
+        termination_fn: TerminationFn,
+        *,
+        environments: Sequence[gymnasium.Env[Any, Any]] = (),
+        seed: int = 0,
+        reference_scores: tuple[float, float] = UNKNOWN_SCORES,
+        progress: Progress | None = None,
+    ):
+        self.config, self.seed, self.termination_fn = config, seed, termination_fn
+        self.environments, self.reference_scores = environments, reference_scores
+        self.progress = progress or NoProgress()
+        self.environment_pool = pool_of(transitions, config.pool_max_size)
+        self.obs_dim, self.act_dim = (
+            transitions.observations.shape[1],
+            transitions.actions.shape[1],
+        )
+        self.streams = random_streams(seed)
+        self.epoch, self.train_steps = 0, 0
+        self.model_trained = not self.needs_model
+        self.model_metrics = {"model/val_loss": math.nan, "times/epoch_train_model": 0.0}
+
+    @property
+    @abc.abstractmethod
+    def policy(self) -> ExportablePolicy:
+        """What is evaluated and exported."""
+
+    @abc.abstractmethod
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return every variable that training moves, by its name in checkpoints."""
+
+    @abc.abstractmethod
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+        """Train for one epoch.
+
+        Args:
+            clock: measures the parts.
+
+        Returns:
+            Diagnostics, which must be finite, and other metrics, which may be nan.
+        """
+
+    def train_model(self, max_epochs: int | None = None) -> None:
+        """Do what comes before the first epoch; ``max_epochs`` None takes the configuration's."""
+        raise NotImplementedError(f"{type(self).__name__} trains no model.")
+
+    def use_model(self, val_loss: float) -> None:
+        """Go on with a model that was put in from elsewhere, whose hold-out loss is given."""
+        self._accept_model(val_loss, 0.0)
+
+    def _accept_model(self, val_loss: float, seconds: float) -> None:
+        self.model_metrics = {"model/val_loss": val_loss, "times/epoch_train_model": seconds}
+        self.model_trained = True
+
+    def train(self) -> Iterator[dict[str, float]]:
+        """Train the model if need be, then the policy; yield one dict of metrics per epoch.
+
+        Between two of them the object is at rest and can be saved (``arrays``, ``counters``).
+
+        Raises:
+            DivergenceError: if a loss becomes NaN or infinite.
+
+        Original: mopo/algorithms/mopo.py:MOPO._train
+        """
+        if not self.model_trained:
+            self.train_model()
+        while self.epoch < self.config.n_epochs:
+            self.progress.epoch_started(self.epoch, self.config.n_epochs)
+            metrics = self._run_epoch()
+            self.epoch += 1
+            self.progress.epoch_finished(self.epoch - 1, metrics)
+            yield metrics
+
+    def _run_epoch(self) -> dict[str, float]:
+        clock, started = Stopwatch(), time.monotonic()
+        diagnostics, others = self._train_one_epoch(clock)
+        refuse_divergence(diagnostics, self.epoch)
+        with clock.measure("times/evaluation_paths"):
+            evaluation = self._evaluate()
+        # D-30: what the original logs and offline training leaves empty is not here.
+        times = {**clock.seconds, "times/epoch": time.monotonic() - started}
+        return {
+            **diagnostics,
+            **evaluation,
+            **self.model_metrics,
+            **others,
+            **times,
+            "sampler/pool-size": float(self.environment_pool.size),
+            "epoch": float(self.epoch),
+            "timestep": float(self.config.epoch_length),
+            "timesteps_total": float((self.epoch + 1) * self.config.epoch_length),
+            "train-steps": float(self.train_steps),
+        }
+
+    def _device_normal(self, shape: tuple[int, ...]) -> tf.Tensor:
+        return self.streams.device.normal(shape, dtype=tf.float32)
+
+    def _evaluation_policy(self) -> PolicyFn:
+        """Return the policy as the episodes of this epoch run it."""
+        seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
+        return self.policy.acting(max(len(self.environments), 1), int(seed))
+
+    def _evaluate(self) -> dict[str, float]:
+        """Run the evaluation episodes of this epoch; nan for everything without environments."""
+        if not self.environments:
+            return dict.fromkeys(EVALUATION_KEYS, math.nan)
+        episodes = run_episodes(
+            self._evaluation_policy(),
+            self.environments,
+            evaluation_seeds(self.seed, self.epoch, len(self.environments)),
+            max_path_length=self.config.max_path_length,
+            on_step=self.progress.evaluation_step,
+        )
+        statistics = return_statistics(episodes)
+        average = statistics["evaluation/return-average"]
+        return {
+            **statistics,
+            "evaluation/normalized-score": normalized_score(average, *self.reference_scores),
+            # viskit's first page shows this column; offline training has no returns of its own.
+            "training/return-average": average,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return everything numeric that a resumed run needs, by name: a checkpoint's arrays.
+
+        Original: examples/development/main.py:ExperimentRunner.picklables
+        """
+        saved = {name: np.asarray(v) for name, v in self.named_variables().items()}
+        for field, column in self.environment_pool.stored()._asdict().items():
+            saved[f"environment_pool/{field}"] = column
+        saved["random/device"] = self.streams.device.state.numpy()
+        saved["random/host"] = self.streams.host.get_state(legacy=False)["state"]["key"]
+        return saved
+
+    def counters(self) -> dict[str, Any]:
+        """Return the plain numbers that belong to ``arrays``."""
+        host = self.streams.host.get_state(legacy=False)
+        return {
+            "epoch": self.epoch,
+            "train_steps": self.train_steps,
+            "model_trained": self.model_trained,
+            "model_metrics": self.model_metrics,
+            "environment_pool_pointer": self.environment_pool.pointer,
+            "random_host": {
+                "position": host["state"]["pos"],
+                "has_gauss": host["has_gauss"],
+                "gauss": host["gauss"],
+            },
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Put back what ``arrays`` and ``counters`` gave.
+
+        Raises:
+            KeyError: if an array or counter is missing.
+            ValueError: if one has another shape, e.g. because the configuration differs.
+        """
+        for name, variable in self.named_variables().items():
+            variable.assign(arrays[name])
+        stored = Transitions(
+            *(arrays[f"environment_pool/{field}"] for field in Transitions._fields)
+        )
+        self.environment_pool.restore(stored, counters["environment_pool_pointer"])
+        self.streams.device.state.assign(arrays["random/device"])
+        host = counters["random_host"]
+        self.streams.host.set_state(
+            ("MT19937", arrays["random/host"], host["position"], host["has_gauss"], host["gauss"])
+        )
+        self.epoch, self.train_steps = counters["epoch"], counters["train_steps"]
+        self.model_metrics = dict(counters["model_metrics"])
+        self.model_trained = counters["model_trained"]

@@ -1,0 +1,106 @@
+"""Soft actor-critic on the dataset alone: what remains of MOPO without a model."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from mopo_tf2.algorithms.epoch_metrics import Stopwatch
+from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.algorithms.sac import SAC
+from mopo_tf2.config import OfflineSACConfig
+from mopo_tf2.data.batches import mixed_batches
+from mopo_tf2.networks.gaussian_policy import GaussianPolicy
+from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+
+
+class OfflineSAC(OfflineAlgorithm):
+    """SAC (Haarnoja et al. 2018) whose every batch is drawn from the dataset.
+
+    Nothing keeps the critics from overrating actions that the data do not hold: the baseline
+    "SAC" of the paper's tables. Arguments as ``OfflineAlgorithm``.
+
+    Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm; mopo/algorithms/mopo.py:MOPO
+        with real_ratio 1
+    """
+
+    config: OfflineSACConfig
+
+    def __init__(self, config: OfflineSACConfig, *args: Any, **kwargs: Any):
+        super().__init__(config, *args, **kwargs)
+        seeds = self.streams.weight_seeds
+        self.sac = SAC(
+            self.obs_dim,
+            self.act_dim,
+            config.sac,
+            policy_seed=seeds["policy"],
+            critics_seed=seeds["critics"],
+        )
+
+    @property
+    def policy(self) -> GaussianPolicy:
+        """SAC's policy."""
+        return self.sac.policy
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return policy, critics, target critics, temperature and optimisers."""
+        return {f"sac/{name}": v for name, v in self.sac.named_variables().items()}
+
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+        with clock.measure("times/train"):
+            self._update_policy(0, self.config.epoch_length)
+        return self._diagnostics(), {}
+
+    def _update_policy(self, first: int, last: int) -> None:
+        """Take the SAC updates of timesteps ``first`` to ``last`` - 1 of this epoch.
+
+        Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm._do_training_repeats
+        """
+        config = self.config
+        due = [t for t in range(first, last) if t % config.train_every_n_steps == 0]
+        # A move of the target critics depends on the timestep, not on the count of updates.
+        tau = np.array(
+            [
+                config.sac.tau if t % config.sac.target_update_interval == 0 else 0.0
+                for t in due
+                for _ in range(config.n_train_repeat)
+            ],
+            np.float32,
+        )
+        for start in range(0, len(tau), config.sac.updates_per_call):
+            block = tau[start : start + config.sac.updates_per_call]
+            noise_shape = (len(block), config.sac.batch_size, self.act_dim)
+            noise, next_noise = self._device_normal(noise_shape), self._device_normal(noise_shape)
+            self.sac.update_block(self._batches(len(block)), noise, next_noise, block)
+            self.train_steps += len(block)
+            self.progress.updates(start + len(block), len(tau))
+
+    def _batches(self, count: int) -> Transitions:
+        """Draw ``count`` stacked training batches."""
+        return mixed_batches(
+            self.environment_pool,
+            None,
+            self.streams.host,
+            count=count,
+            batch_size=self.config.sac.batch_size,
+            real_ratio=1.0,
+        )
+
+    def _diagnostics(self) -> dict[str, float]:
+        """Describe critics and policy on a fresh training batch (Q-86).
+
+        Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm._evaluation_batch
+        """
+        batch = Transitions(*(column[0] for column in self._batches(1)))
+        shape = (self.config.sac.batch_size, self.act_dim)
+        return self.sac.diagnostics(batch, self._device_normal(shape), self._device_normal(shape))
+
+    def _sample_actions(self, observations: FloatArray) -> FloatArray:
+        """Return actions of the stochastic policy, from the run's own stream of noise."""
+        latents = self._device_normal((len(observations), self.act_dim)).numpy()
+        return self.sac.sample_actions(observations, latents, max(len(self.environments), 1))
+
+    def _evaluation_policy(self) -> PolicyFn:
+        if not self.config.eval_deterministic:
+            return self._sample_actions
+        return super()._evaluation_policy()

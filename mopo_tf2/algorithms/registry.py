@@ -1,0 +1,32 @@
+"""From a configuration to the object that trains: one class per name of ``--algorithm``."""
+
+from typing import Any
+
+from mopo_tf2.algorithms.mopo import MOPO
+from mopo_tf2.algorithms.mopo_variants import (
+    MBPO,
+    DisagreementMOPO,
+    OneNetworkMOPO,
+    TruePenaltyMOPO,
+)
+from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.algorithms.offline_sac import OfflineSAC
+from mopo_tf2.config import LoopConfig
+from mopo_tf2.types import Transitions
+
+ALGORITHMS: dict[str, type[OfflineAlgorithm]] = {
+    "mopo": MOPO,
+    "mbpo": MBPO,
+    "sac": OfflineSAC,
+    "mopo-disagreement": DisagreementMOPO,
+    "mopo-one-network": OneNetworkMOPO,
+    "mopo-true-penalty": TruePenaltyMOPO,
+}
+"""By the names of ``mopo_tf2.configs.methods.METHODS``."""
+
+
+def make_algorithm(
+    method: str, config: LoopConfig, transitions: Transitions, *args: Any, **kwargs: Any
+) -> OfflineAlgorithm:
+    """Return the object that trains ``method``; further arguments as ``OfflineAlgorithm``."""
+    return ALGORITHMS[method](config, transitions, *args, **kwargs)
