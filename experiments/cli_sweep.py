@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mopo_tf2.config_fields import parse_settings
+from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
 from mopo_tf2.errors import InputError
 
 _HELP = """Trains each task with each seed (and each point of a grid) on Ray Tune.
@@ -19,6 +20,7 @@ _EPILOG = """examples:
   mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1
   mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1 --resume
   mopo-tf2 sweep --tasks hopper_mixed walker2d_mixed --seeds 3 --epochs 500 --out runs/mixed
+  mopo-tf2 sweep --tasks hopper_mixed --algorithms mopo mbpo bc --seeds 3 --out runs/methods
   mopo-tf2 sweep --tasks hopper_mixed --seeds 2 --grid shipped --share-model --out runs/grid
   mopo-tf2 sweep --tasks halfcheetah_mixed hopper_mixed --seeds 2 --out runs/own \\
       --dataset halfcheetah_mixed=cheetah.hdf5 --dataset hopper_mixed=hopper.hdf5 \\
@@ -67,6 +69,7 @@ def sweep(options: argparse.Namespace) -> int:
         settings=settings,
         grid=options.grid,
         share_model=options.share_model,
+        algorithms=options.algorithms,
     )
     resources = Resources(
         address=options.address,
@@ -86,6 +89,14 @@ def _add_what(group: Any) -> None:
         default=[],
         metavar="NAME",
         help="configurations, as in mopo-tf2 train: halfcheetah_mixed, hopper-medium-v2, my.json",
+    )
+    add(
+        "--algorithms",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help=f"train every task with each of these: {', '.join(METHODS)} ({DEFAULT_METHOD})",
     )
     add("--suite", choices=("d4rl",), help="the twelve configurations of the paper's Table 1")
     add("--seeds", type=int, required=True, metavar="N", help="seeds 0 to N - 1")

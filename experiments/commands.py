@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.config_fields import parse_settings
-from mopo_tf2.configs.methods import DEFAULT_METHOD
 from mopo_tf2.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ def _overrides(options: argparse.Namespace) -> "Overrides":
 
 
 def _default_folder(options: argparse.Namespace, kind: str) -> Path:
-    name = Path(options.config).stem
-    if options.algorithm not in (None, DEFAULT_METHOD):
-        name = f"{name}-{options.algorithm}"
+    from experiments.run_spec import method_folder
+
+    name = method_folder(Path(options.config).stem, options.algorithm)
     return Path("runs", name, f"{kind}_{options.seed or 0}")
 
 

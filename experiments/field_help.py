@@ -11,8 +11,6 @@ from mopo_tf2.config import LoopConfig, OfflineSACConfig
 from mopo_tf2.config_fields import parts
 from mopo_tf2.configs.methods import METHODS
 
-_SHARED = (("every method", LoopConfig), ("methods that end in SAC", OfflineSACConfig))
-
 
 def field_docs(cls: type[Any]) -> dict[str, str]:
     """Return the string below each field of ``cls``, inherited ones too, on one line by name."""
@@ -44,7 +42,12 @@ def field_help() -> str:
     """
     lines = ["fields for --set, with their defaults:"]
     said: set[str] = set()
-    for title, cls in (*_SHARED, *((f"--algorithm {name}", c) for name, c in METHODS.items())):
+    titled: list[tuple[str, type[LoopConfig]]] = [
+        ("every method", LoopConfig),
+        ("methods that end in SAC", OfflineSACConfig),
+        *((f"--algorithm {name}", cls) for name, cls in METHODS.items()),
+    ]
+    for title, cls in titled:
         paragraph = [line for part in ("", *parts(cls)) for line in _new_fields(cls, part, said)]
         fixed = ", ".join(f"{name} = {value}" for name, value in cls.FIXED.items())
         if fixed:

@@ -67,6 +67,11 @@ class Overrides:
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+def method_folder(name: str, method: str | None) -> str:
+    """Return how the folder of a configuration's runs is called: with the method, if not MOPO."""
+    return name if method in (None, DEFAULT_METHOD) else f"{name}-{method}"
+
+
 def named_spec(name: str) -> RunSpec:
     """Return the run that a shipped configuration, a dataset id or a JSON file describes.
 

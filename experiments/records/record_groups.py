@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.records.run_groups import NOT_CONFIGURATION
-from experiments.records.run_identity import UNKNOWN
+from experiments.records.run_identity import UNKNOWN, method_title
 from experiments.records.run_records import RunRecord
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.errors import InputError
@@ -15,7 +15,10 @@ from mopo_tf2.errors import InputError
 _MAX_NAMES_IN_LABEL = 4
 # Said by the record itself, in one form whatever the folder's age and program.
 _SAID_BY_RECORD = frozenset(
-    ["config", "name", "dataset", "task", "environment", "physics", "model_from", "model"]
+    [
+        *("config", "name", "dataset", "task", "environment", "physics", "model_from", "model"),
+        "method",
+    ]
 )
 
 
@@ -106,6 +109,7 @@ def _configuration(record: RunRecord) -> dict[str, Any]:
         "dataset": record.dataset_id or record.dataset,
         "sha256": (record.dataset_sha256 or UNKNOWN)[:8],
         "physics": record.physics,
+        "method": record.method,
         "ensemble": "own" if shared == "none" else "shared",
         "is_original": record.is_original,
     }
@@ -116,20 +120,30 @@ def _last_part(name: str) -> str:
 
 
 def _labels(members: Sequence[Sequence[RunRecord]]) -> list[str]:
-    """One label a group; the same parameters are named for all tasks, so that labels compare."""
+    """One label a group; the same parameters are named for all tasks, so that labels compare.
+
+    Of several methods each is named, and its parameters are told from those of its own kind: what
+    one method has and another has not says nothing.
+    """
     configurations = [_configuration(group[0]) for group in members]
-    by_data: dict[tuple[str, str, str, bool], list[dict[str, Any]]] = {}
+    alike: dict[Any, list[dict[str, Any]]] = {}
     for group, configuration in zip(members, configurations, strict=True):
-        by_data.setdefault(_common(group[0]), []).append(configuration)
-    names = sorted({name for alike in by_data.values() for name in _differing(alike)})
+        alike.setdefault((group[0].method, _common(group[0])), []).append(configuration)
+    names: dict[str, set[str]] = {}
+    for (method, _), same in alike.items():
+        names.setdefault(method, set()).update(_differing(same))
+    has_several = len({group[0].method for group in members if not group[0].is_original}) > 1
     labels = []
     for group, configuration in zip(members, configurations, strict=True):
-        if group[0].is_original:
+        first = group[0]
+        if first.is_original:
             # Its parameters have other names: only where two originals differ are they of use.
-            own = _differing(by_data[_common(group[0])])
+            own = _differing(alike[first.method, _common(first)])
             labels.append(", ".join(["original (TF1)", *_named(configuration, own)]))
         else:
-            labels.append(", ".join(_named(configuration, names)))
+            title = [method_title(first.method)] if has_several else []
+            shown = _named(configuration, sorted(names[first.method]))
+            labels.append(", ".join([*title, *shown]))
     return _made_unique(labels, [_common(group[0]) for group in members])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.logging import flat_params, read_progress
+from experiments.records.run_identity import method_of, method_title
 from mopo_tf2.errors import InputError
 
 # Parameters that say which sample, where and how long, but not what is computed.
@@ -28,7 +29,7 @@ NOT_CONFIGURATION = frozenset(
     ]
 )
 # Parameters that name a configuration, the best first.
-NAMES = ("config", "exp_name", "dataset", "task")
+NAMES = ("config", "method", "exp_name", "dataset", "task")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +82,13 @@ def _last_part(name: str) -> str:
 
 
 def _configuration(run: Run) -> dict[str, Any]:
-    return {
+    values = {
         name: value
         for name, value in run.params.items()
         if _last_part(name) not in NOT_CONFIGURATION
     }
+    # Runs of before there were other methods name none; the original's folders name no config.
+    return {"method": method_of(values), **values} if "config" in values else values
 
 
 def parameter(params: Mapping[str, Any], part: str) -> Any:
@@ -95,7 +98,7 @@ def parameter(params: Mapping[str, Any], part: str) -> Any:
 
 def configuration_name(run: Run) -> str | None:
     """Return the best of the parameters ``NAMES`` that the run has; None if it has none."""
-    values = (parameter(run.params, part) for part in NAMES)
+    values = (parameter(run.params, part) for part in NAMES if part != "method")
     return next((str(value) for value in values if value is not None), None)
 
 
@@ -103,7 +106,9 @@ def group_labels(members: Sequence[Sequence[Run]]) -> list[str]:
     """One label a group: its name if that tells the groups apart, else all that differs."""
     configurations = [_configuration(runs[0]) for runs in members]
     for part in NAMES:
-        values = [parameter(runs[0].params, part) for runs in members]
+        values = [parameter(configuration, part) for configuration in configurations]
+        if part == "method":
+            values = [None if value is None else method_title(value) for value in values]
         if len({value for value in values if value is not None}) == len(members):
             return [str(value) for value in values]
     if len(members) == 1:

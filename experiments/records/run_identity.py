@@ -4,9 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
 from mopo_tf2.data import catalog
 
 UNKNOWN = "unknown"
+
+
+def method_of(values: Mapping[str, Any]) -> str:
+    """Return the method that a run's parameters name; MOPO if none.
+
+    Folders of before there were other methods name none.
+    """
+    return str(values.get("method") or DEFAULT_METHOD)
+
+
+def method_title(method: str) -> str:
+    """Return a method as tables and legends name it."""
+    return TITLES.get(method, method)
 
 
 def run_identity(config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,6 +39,7 @@ def run_identity(config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[s
     dataset = str(data.get("name") or params.get("dataset") or Path(source).name)
     known = catalog.find(dataset) or catalog.find_by_file_name(dataset)
     return {
+        "method": method_of({**params, **config}),
         "config": str(config.get("name") or params.get("config") or UNKNOWN),
         "task": str(config.get("environment") or params.get("task") or UNKNOWN),
         "dataset": dataset,
@@ -42,6 +57,7 @@ def _original_identity(params: Mapping[str, Any]) -> dict[str, Any]:
     dataset = source.removeprefix("d4rl/")
     known = catalog.find(dataset)
     return {
+        "method": DEFAULT_METHOD,
         "config": str(params.get("algorithm_params.exp_name", UNKNOWN)),
         "task": str(params.get("algorithm_params.domain", UNKNOWN)).lower(),
         "dataset": dataset,

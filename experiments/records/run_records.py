@@ -50,6 +50,7 @@ class RunRecord:
         name: its path below the folder that was searched, with "/".
         state: see ``State``.
         note: why it failed or what is odd about it, one sentence without its full stop, or "".
+        method: what trained it, by its name of ``--algorithm``.
         config: name of its configuration (halfcheetah_mixed); "unknown" if nothing says it.
         task: the environment (halfcheetah, or module:function); "unknown" likewise.
         dataset: the dataset's id or file name as the run recorded it; "unknown" likewise.
@@ -70,6 +71,7 @@ class RunRecord:
     name: str
     state: State
     note: str
+    method: str
     config: str
     task: str
     dataset: str

@@ -12,6 +12,7 @@ from experiments.run_spec import (
     Overrides,
     RunSpec,
     build_spec,
+    method_folder,
     named_spec,
     spec_from_dict,
     spec_to_dict,
@@ -22,7 +23,7 @@ from experiments.sweeps.options import (
     parse_grid,
     require_distinct,
 )
-from mopo_tf2.config import EnsembleConfig
+from mopo_tf2.config import EnsembleConfig, MOPOConfig
 from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.errors import InputError
@@ -43,6 +44,8 @@ class SweepRequest:
 
     Attributes:
         tasks: names of configurations.
+        algorithms: names of methods, each of which every task is trained with; empty: the
+            configuration's own.
         seeds: how many; 0 to ``seeds`` - 1.
         datasets: ``PATH`` for all tasks, ``TASK=PATH`` for one.
         settings: fields of every trial.
@@ -56,6 +59,7 @@ class SweepRequest:
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     grid: Sequence[str] = ()
     share_model: bool = False
+    algorithms: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,9 @@ class Trial:
 
 
 def plan_trials(request: SweepRequest) -> list[Trial]:
-    """Return the trials of a sweep, by task, grid point and seed; shared ensembles come first.
+    """Return the trials of a sweep, by task, method, grid point and seed.
+
+    Shared ensembles come first.
 
     Raises:
         InputError: if a task, a field, a value or an option is unfit.
@@ -92,15 +98,19 @@ def plan_trials(request: SweepRequest) -> list[Trial]:
     if not named:
         raise InputError("a sweep needs tasks: give --tasks NAMES or --suite d4rl.")
     datasets = parse_datasets(request.datasets, request.tasks)
+    require_distinct(list(request.algorithms), "--algorithms gives")
     points = list(_points(parse_grid(request.grid, request.settings)))
     trials = [
         Trial(
-            folder=str(Path(_task_folder(task), _label(point), f"seed_{seed}")),
+            folder=str(
+                Path(method_folder(_task_folder(task), method), _label(point), f"seed_{seed}")
+            ),
             task=task,
             settings=point,
-            spec=_spec(request, datasets, task, seed, point),
+            spec=_spec(request, datasets, task, seed, point, method),
         )
         for task in request.tasks
+        for method in (request.algorithms or (None,))
         for point in points
         for seed in range(request.seeds)
     ]
@@ -201,9 +211,13 @@ def _spec(
     task: str,
     seed: int,
     point: Mapping[str, str],
+    method: str | None,
 ) -> RunSpec:
     overrides = Overrides(
-        dataset=datasets.get(task), seed=seed, settings={**request.settings, **point}
+        dataset=datasets.get(task),
+        seed=seed,
+        method=method,
+        settings={**request.settings, **point},
     )
     spec = build_spec(task, overrides)
     return dataclasses.replace(spec, dataset=absolute_dataset(spec.dataset))
@@ -215,14 +229,11 @@ def _with_shared_models(
     """Put a trial that trains the ensemble before each group that would train the same one."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        point = {key: value for key, value in trial.settings.items() if key in _OF_THE_MODEL}
-        groups.setdefault(
-            str(Path(_task_folder(trial.task), _label(point), f"model_seed_{trial.spec.seed}")), []
-        ).append(trial)
+        groups.setdefault(_model_folder(trial), []).append(trial)
     if all(len(group) == 1 or group[0].spec.model for group in groups.values()):
         raise InputError(
             "--share-model: no two trials train the same ensemble; give a --grid over fields of "
-            "the policy, or leave it out."
+            "the policy, or several of the --algorithms that have MOPO's, or leave it out."
         )
     models, others = [], []
     for folder, group in groups.items():
@@ -231,13 +242,27 @@ def _with_shared_models(
             continue
         first = group[0]
         point = {key: value for key, value in first.settings.items() if key in _OF_THE_MODEL}
-        spec = _spec(request, datasets, first.task, first.spec.seed, point)
+        spec = _spec(request, datasets, first.task, first.spec.seed, point, first.spec.method)
         models.append(
             Trial(folder=folder, task=first.task, settings=point, spec=spec, model_only=True)
         )
         others += [dataclasses.replace(trial, model_folder=folder) for trial in group]
     order = {trial.folder: place for place, trial in enumerate(trials)}
     return models + sorted(others, key=lambda trial: order[trial.folder])
+
+
+def _model_folder(trial: Trial) -> str:
+    """Return the folder of the ensemble that a trial trains, or would if it shared none.
+
+    The methods that differ from MOPO in the penalty alone train MOPO's ensemble.
+    """
+    if not isinstance(trial.spec.algorithm, MOPOConfig):
+        return trial.folder
+    point = {key: value for key, value in trial.settings.items() if key in _OF_THE_MODEL}
+    fixed = set(type(trial.spec.algorithm).FIXED)
+    method = trial.spec.method if fixed & set(_OF_THE_MODEL) else None
+    name = method_folder(_task_folder(trial.task), method)
+    return str(Path(name, _label(point), f"model_seed_{trial.spec.seed}"))
 
 
 def _points(grid: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:

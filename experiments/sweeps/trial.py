@@ -131,6 +131,7 @@ def _start_or_resume(out: Path, trial: Trial, lock: FolderLock) -> bool:
         termination=spec.termination,
         physics=spec.physics,
         seed=spec.seed,
+        method=spec.method,
         settings=flatten(spec.algorithm),
     )
     only, config = trial.model_only, folder / "config.json"

@@ -9,12 +9,13 @@ from experiments.files import file_sha256
 from experiments.logging import flat_params
 from experiments.records.record_groups import canonical_config
 from experiments.records.run_groups import NOT_CONFIGURATION
-from experiments.records.run_identity import UNKNOWN
+from experiments.records.run_identity import UNKNOWN, method_title
 from experiments.records.run_records import RunRecord
 from experiments.tables.batch_returns import BatchReturns, batch_returns
 from experiments.tables.published import Published, PublishedTable, same_key
 from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS
+from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, convert_config
 from mopo_tf2.data import catalog
 from mopo_tf2.data.datasets import resolve
 
@@ -51,7 +52,7 @@ def compare_with_published(record: RunRecord, published: PublishedTable | None) 
     if published.by_task:
         return _compare_by_task(record, published)
     key = record.dataset_id or record.dataset
-    entry = published.own(key)
+    entry = published.own(key, method_title(record.method))
     if entry is None:
         return Comparison(published=None, key=None, batch=None, notes=(_no_number(record, key),))
     obstacle = _other_data(record, key) or _other_task(record, published)
@@ -64,9 +65,11 @@ def _compare_by_task(record: RunRecord, published: PublishedTable) -> Comparison
     batch, problem = batch_returns(record)
     notes = [problem] if problem else []
     names = (record.config, PurePath(record.dataset).stem)
-    entry = next(filter(None, map(published.own, names)), None)
+    method = method_title(record.method)
+    entry = next(filter(None, (published.own(name, method) for name in names)), None)
     if entry is None:
-        notes.append(f"{published.name} has no task called {' or '.join(names)}")
+        what = f"number of {method} for" if any(map(published.of, names)) else "task called"
+        notes.append(f"{published.name} has no {what} {' or '.join(names)}")
         return Comparison(published=None, key=None, batch=batch, notes=tuple(notes))
     is_same = (
         abs(batch.mean - entry.batch_mean) <= _PRINTED_ERROR
@@ -84,6 +87,8 @@ def _compare_by_task(record: RunRecord, published: PublishedTable) -> Comparison
 
 
 def _no_number(record: RunRecord, key: str) -> str:
+    if record.method != DEFAULT_METHOD:
+        return f"no number of {method_title(record.method)} is published for {key}"
     task = TASKS.get(canonical_config(record.config))
     if task is None or same_key(task.dataset_id, key):
         return f"no number is published for {key}"
@@ -137,9 +142,9 @@ def _changed_settings(record: RunRecord) -> list[str]:
         (task for task in TASKS.values() if _version_free(task.dataset_id) == _version_free(key)),
         None,
     )
-    if task is None or record.is_original:
+    if task is None or record.is_original or record.method not in METHODS:
         return []
-    shipped = flat_params(flatten(task.config()))
+    shipped = flat_params(flatten(convert_config(task.config(), record.method)))
     return [
         f"{name}={record.run.params[name]}"
         for name, value in shipped.items()

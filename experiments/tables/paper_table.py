@@ -202,6 +202,7 @@ def _caption(
         )
     if published:
         sentences.append(
-            f"Published: {OWN_METHOD} as {published.name} prints it, for the same data only."
+            f"Published: the row's method as {published.name} prints it ({OWN_METHOD} where the "
+            "row names none), for the same data only."
         )
     return tuple(sentences)

@@ -65,11 +65,13 @@ class PublishedTable:
         """Return the numbers of one dataset or task, all methods."""
         return [entry for entry in self.entries if same_key(entry.key, key)]
 
-    def own(self, key: str) -> Published | None:
-        """Return the number that our method is set beside: MOPO's, else the only one there is."""
+    def own(self, key: str, method: str = OWN_METHOD) -> Published | None:
+        """Return the number of ``method``; for MOPO the only one there is, if it has none."""
         entries = self.of(key)
-        mopo = next((entry for entry in entries if entry.method == OWN_METHOD), None)
-        return mopo or (entries[0] if len(entries) == 1 else None)
+        found = next((entry for entry in entries if entry.method == method), None)
+        if found is None and method == OWN_METHOD and len(entries) == 1:
+            return entries[0]
+        return found
 
 
 def same_key(one: str, other: str) -> bool:

@@ -20,8 +20,9 @@ class OfflineSAC(OfflineAlgorithm):
     Nothing keeps the critics from overrating actions that the data do not hold: the baseline
     "SAC" of the paper's tables. Arguments as ``OfflineAlgorithm``.
 
-    Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm; mopo/algorithms/mopo.py:MOPO
-        with real_ratio 1
+    It is the case real_ratio = 1 of MOPO.
+
+    Original: mopo/algorithms/mopo.py:MOPO
     """
 
     config: OfflineSACConfig

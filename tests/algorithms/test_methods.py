@@ -1,0 +1,203 @@
+"""What holds of every method: same seed, same run; resumption; what bad input gets."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mopo_tf2.algorithms.registry import ALGORITHMS, make_algorithm
+from mopo_tf2.checkpoints import load_arrays, save_arrays
+from mopo_tf2.config_fields import UnknownFieldError, from_dict, replace, to_dict
+from mopo_tf2.configs.d4rl import TASKS
+from mopo_tf2.configs.methods import METHODS, TITLES, convert_config, find_method
+from mopo_tf2.dynamics.termination import never
+from mopo_tf2.errors import InputError
+from mopo_tf2.evaluation.environments import make_environment
+from mopo_tf2.types import Transitions
+
+ROWS, O, A = 60, 17, 6
+LOOP = {
+    "epoch_length": 6,
+    "n_epochs": 3,
+    "eval_n_episodes": 2,
+    "max_path_length": 4,
+    "min_pool_size": 10,
+}
+SAC = {"hidden_layer_sizes": (4,), "batch_size": 8}
+MODEL = {
+    "rollout_batch_size": 5,
+    "rollout_chunk_size": 5,
+    "rollout_length": 2,
+    "model_train_freq": 3,
+    "hidden_dim": 4,
+    "model_batch_size": 8,
+    "model_max_epochs": 2,
+}
+MOPO = {**SAC, **MODEL, "num_networks": 3, "num_elites": 2}
+TINY = {
+    "mopo": MOPO,
+    "mbpo": MOPO,
+    "sac": SAC,
+    "mopo-disagreement": MOPO,
+    "mopo-one-network": {**SAC, **MODEL},
+    "mopo-true-penalty": MOPO,
+}
+"""Settings by which a method's three epochs take seconds."""
+
+
+@pytest.fixture(scope="module")
+def transitions():
+    randoms = np.random.RandomState(0)
+
+    def draw(width):
+        return randoms.uniform(-1, 1, size=(ROWS, width)).astype(np.float32)
+
+    observations = 0.1 * draw(O)
+    return Transitions(observations, draw(A), observations + 0.05 * draw(O), draw(1), draw(1) > 0.9)
+
+
+def tiny_config(method, **changes):
+    config = convert_config(TASKS["halfcheetah_mixed"].config(), method)
+    return replace(config, {**LOOP, **TINY[method], **changes})
+
+
+@pytest.fixture(scope="module")
+def make(transitions):
+    """Return a function that makes a tiny object of a method."""
+    environments = [make_environment("halfcheetah") for _ in range(2)]
+
+    def make(method, seed):
+        config = tiny_config(method)
+        return make_algorithm(
+            method, config, transitions, never, environments=environments, seed=seed
+        )
+
+    return make
+
+
+def without_times(metrics):
+    return {name: value for name, value in metrics.items() if not name.startswith("times/")}
+
+
+@pytest.fixture(scope="module", params=list(METHODS))
+def runs(request, make, tmp_path_factory):
+    """Three epochs in one go; one epoch with the same seed; two more from its checkpoint."""
+    method = request.param
+    path = tmp_path_factory.mktemp("runs") / "checkpoint.npz"
+    whole = make(method, 3)
+    rows = [without_times(metrics) for metrics in whole.train()]
+    again = make(method, 3)
+    first = without_times(next(again.train()))
+    save_arrays(path, again.arrays(), again.counters())
+    resumed = make(method, 3)
+    resumed.restore(*load_arrays(path))
+    continued = [without_times(metrics) for metrics in resumed.train()]
+    return {
+        "method": method,
+        "whole": whole,
+        "rows": rows,
+        "first": first,
+        "resumed": resumed,
+        "continued": continued,
+    }
+
+
+def test_every_method_is_trained_here_and_has_a_class_and_a_title():
+    assert set(TINY) == set(METHODS) == set(ALGORITHMS) == set(TITLES)
+
+
+def test_equal_seeds_give_equal_metrics(runs):
+    np.testing.assert_equal(runs["first"], runs["rows"][0])
+
+
+def test_a_resumed_run_gives_the_metrics_of_one_that_never_stopped(runs):
+    assert len(runs["continued"]) == 2
+    for got, expected in zip(runs["continued"], runs["rows"][1:], strict=True):
+        np.testing.assert_equal(got, expected)
+
+
+def test_a_resumed_run_ends_in_the_state_of_one_that_never_stopped(runs):
+    got, expected = runs["resumed"].arrays(), runs["whole"].arrays()
+    assert set(got) == set(expected)
+    for name, array in got.items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    np.testing.assert_equal(runs["resumed"].counters(), runs["whole"].counters())
+
+
+def test_counters_hold_nothing_but_plain_values(runs):
+    counters = runs["whole"].counters()
+    assert json.loads(json.dumps(counters)) == counters
+
+
+def test_metrics_are_floats_of_the_same_names_in_every_epoch(runs):
+    assert len({tuple(row) for row in runs["rows"]}) == 1
+    assert {type(value) for row in runs["rows"] for value in row.values()} == {float}
+
+
+def test_the_policy_is_evaluated_in_the_real_environment(runs):
+    assert all(math.isfinite(row["evaluation/return-average"]) for row in runs["rows"])
+    assert runs["rows"][-1]["evaluation/episode-length-avg"] == LOOP["max_path_length"]
+
+
+def test_training_moves_the_policy(runs, make):
+    untrained, _ = make(runs["method"], 3).policy.exported()
+    trained, _ = runs["whole"].policy.exported()
+    assert any(np.any(trained[name] != array) for name, array in untrained.items())
+
+
+def test_the_exported_policy_acts_as_the_trained_one(runs):
+    policy = runs["whole"].policy
+    read = type(policy).from_exported(*policy.exported())
+    observations = np.random.RandomState(1).uniform(-1, 1, (3, O)).astype(np.float32)
+    actions = policy.acting(3, seed=5)(observations)
+    np.testing.assert_array_equal(read.acting(3, seed=5)(observations), actions)
+    assert np.all(np.abs(actions) <= 1.0)
+
+
+def test_arrays_of_other_sizes_are_refused(runs, make):
+    arrays = runs["whole"].arrays()
+    name = next(name for name, array in arrays.items() if array.ndim >= 2 and "pool" not in name)
+    with pytest.raises(ValueError, match="shape"):
+        make(runs["method"], 3).restore(
+            {**arrays, name: np.concatenate([arrays[name]] * 2)}, runs["whole"].counters()
+        )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_configuration_survives_a_file(method):
+    config = tiny_config(method)
+    assert from_dict(METHODS[method], json.loads(json.dumps(to_dict(config)))) == config
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"epoch_length": "0"}, "epoch_length must be positive"),
+        ({"n_epochs": "many"}, "n_epochs expects a whole number"),
+        ({"eval_n_episodes": "-1"}, "eval_n_episodes must not be negative"),
+        ({"next_observations": "guess"}, "next_observations must be one of"),
+    ],
+)
+def test_unfit_values_are_refused_by_name(method, settings, words):
+    with pytest.raises(InputError, match=words):
+        tiny_config(method, **settings)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_unknown_field_is_refused(method):
+    with pytest.raises(UnknownFieldError, match="epoch_lenght"):
+        tiny_config(method, epoch_lenght=3)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].FIXED])
+def test_what_defines_a_method_cannot_be_changed(method):
+    name, value = next(iter(METHODS[method].FIXED.items()))
+    with pytest.raises(InputError, match=f"{name} is {value} by the definition"):
+        tiny_config(method, **{name: not value if isinstance(value, bool) else value + 2})
+
+
+def test_an_unknown_method_is_refused_and_the_nearest_named():
+    with pytest.raises(InputError, match="no algorithm 'mobo': did you mean mopo"):
+        find_method("mobo")
