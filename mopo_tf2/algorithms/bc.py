@@ -1,0 +1,132 @@
+"""Behaviour cloning: the two losses, and the class that trains with one of them."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mopo_tf2.algorithms.epoch_metrics import Stopwatch
+from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.algorithms.sac import ADAM_EPSILON
+from mopo_tf2.configs.bc import BCConfig
+from mopo_tf2.data.batches import mixed_batches
+from mopo_tf2.networks.gaussian_policy import GaussianPolicy
+from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+
+
+def inside(actions: tf.Tensor, margin: float) -> tf.Tensor:
+    """Return ``actions`` [B, A] clipped to [-1 + margin, 1 - margin], where atanh is finite.
+
+    D-120: a squashed Gaussian gives an action of exactly -1 or 1 no density. Datasets hold many,
+    because float32 rounds tanh(9.1) to 1; here they count as tanh(7.3), at the default margin.
+    """
+    return tf.clip_by_value(actions, -1.0 + margin, 1.0 - margin)
+
+
+def log_likelihood_loss(log_pi: tf.Tensor) -> tf.Tensor:
+    """Return the mean of -log pi(a | s), nats, for ``log_pi`` [B, 1] float32."""
+    return -tf.reduce_mean(log_pi)
+
+
+def mse_loss(modes: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
+    """Return the squared error, averaged over batch and components, of ``modes`` [B, A]."""
+    return tf.reduce_mean(tf.square(modes - actions))
+
+
+class BC(OfflineAlgorithm):
+    """Behaviour cloning (Pomerleau 1991): the policy learns the actions of the data.
+
+    Its policy is SAC's, a Gaussian squashed by tanh. Arguments as ``OfflineAlgorithm``.
+
+    MOPO paper (Yu et al. 2020), table 1, column "BC".
+    """
+
+    config: BCConfig
+
+    def __init__(self, config: BCConfig, *args: Any, **kwargs: Any):
+        super().__init__(config, *args, **kwargs)
+        seed = self.streams.weight_seeds["policy"]
+        self._policy = GaussianPolicy(self.act_dim, config.policy_hidden_sizes, seed=seed)
+        self._policy.build((None, self.obs_dim))
+        self._trained = list(self._policy.trainable_variables)
+        self.optimizer = keras.optimizers.Adam(config.policy_lr, epsilon=ADAM_EPSILON)
+        self.optimizer.build(self._trained)
+        self._compiled_updates = tf.function(self._updates, jit_compile=True)
+        self._compiled_diagnostics = tf.function(self._diagnostics, jit_compile=True)
+        self._compiled_sample = tf.function(self._policy.sample)
+
+    @property
+    def policy(self) -> GaussianPolicy:
+        """The clone."""
+        return self._policy
+
+    def loss(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
+        """Return the loss that ``config.bc_loss`` names, a scalar, on [B, O] and [B, A]."""
+        if self.config.bc_loss == "mse":
+            return mse_loss(self._policy.mode(observations), actions)
+        return log_likelihood_loss(self._log_pi(observations, actions))
+
+    def _log_pi(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
+        return self._policy.log_pi(observations, inside(actions, self.config.action_margin))
+
+    def update(self, observations: tf.Tensor, actions: tf.Tensor) -> None:
+        """Take one gradient step on [B, O] and [B, A]."""
+        with tf.GradientTape() as tape:
+            loss = self.loss(observations, actions)
+        gradients = tape.gradient(loss, [variable.value for variable in self._trained])
+        self.optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
+
+    def _updates(self, observations: tf.Tensor, actions: tf.Tensor, count: tf.Tensor) -> None:
+        for k in tf.range(count):
+            self.update(observations[k], actions[k])
+
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+        config = self.config
+        with clock.measure("times/train"):
+            for start in range(0, config.epoch_length, config.updates_per_call):
+                count = min(config.updates_per_call, config.epoch_length - start)
+                batches = self._batches(count)
+                self._compiled_updates(batches.observations, batches.actions, tf.constant(count))
+                self.train_steps += count
+                self.progress.updates(start + count, config.epoch_length)
+        batch = self._batches(1)
+        values = self._compiled_diagnostics(batch.observations[0], batch.actions[0])
+        return {name: float(value) for name, value in values.items()}, {}
+
+    def _batches(self, count: int) -> Transitions:
+        return mixed_batches(
+            self.environment_pool,
+            None,
+            self.streams.host,
+            count=count,
+            batch_size=self.config.batch_size,
+            real_ratio=1.0,
+        )
+
+    def _diagnostics(self, observations: tf.Tensor, actions: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Describe the policy on a batch: density and std, before the squashing, if it has them."""
+        values = {
+            "policy/loss": self.loss(observations, actions),
+            "policy/mse": mse_loss(self._policy.mode(observations), actions),
+        }
+        if self.config.bc_loss == "log_likelihood":
+            _, log_scale = self._policy(observations)
+            values["policy/log-pi"] = tf.reduce_mean(self._log_pi(observations, actions))
+            values["policy/std"] = tf.reduce_mean(tf.exp(log_scale))
+        return values
+
+    def _sample_actions(self, observations: FloatArray) -> FloatArray:
+        """Return actions of the stochastic policy, from the run's own stream of noise."""
+        noise = self._device_normal((len(observations), self.act_dim))
+        actions: FloatArray = self._compiled_sample(observations, noise)[0].numpy()
+        return actions
+
+    def _evaluation_policy(self) -> PolicyFn:
+        if not self.config.eval_deterministic:
+            return self._sample_actions
+        return super()._evaluation_policy()
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return the variables of policy and optimiser."""
+        parts = {"policy": self._policy.variables, "optimizer": self.optimizer.variables}
+        return {f"{part}/{i}": v for part, vs in parts.items() for i, v in enumerate(vs)}

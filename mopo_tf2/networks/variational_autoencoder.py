@@ -1,0 +1,117 @@
+"""The conditional variational autoencoder of actions: G(a | s) of BCQ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from mopo_tf2.networks.feedforward import Feedforward
+
+LOG_STD_BOUNDS = (-4.0, 15.0)
+"""Bounds of the encoder's log standard deviation, of the authors' code of BCQ."""
+
+
+@keras.saving.register_keras_serializable(package="mopo_tf2")
+class ActionEncoder(keras.layers.Layer):
+    """E(z | s, a): the Gaussian of the latent vector of an action in a state.
+
+    Mean and log standard deviation are halves of one output layer; the authors' code has a layer
+    for each, which differs in the initial weights only (D-121).
+
+    Args:
+        latent_dim: L.
+        hidden_layer_sizes: units of each hidden layer.
+        seed: of the initial weights.
+
+    Call: observations [B, O], actions [B, A] float32 -> mean, log_std, each [B, L] float32.
+
+    BCQ paper (Fujimoto et al. 2019), section 5.
+    """
+
+    def __init__(
+        self, latent_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.latent_dim = latent_dim
+        self.network = Feedforward(hidden_layer_sizes, 2 * latent_dim, seed=seed)
+
+    def build(
+        self, observations_shape: tuple[int | None, ...], actions_shape: tuple[int | None, ...]
+    ) -> None:
+        """Create the variables for inputs of size O + A."""
+        self.network.build((None, observations_shape[-1] + actions_shape[-1]))  # type: ignore[operator]
+
+    def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return mean and clipped log standard deviation; see the class."""
+        outputs = self.network(tf.concat([observations, actions], axis=-1))
+        mean, log_std = tf.split(outputs, 2, axis=-1)
+        return mean, tf.clip_by_value(log_std, *LOG_STD_BOUNDS)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "hidden_layer_sizes": self.network.hidden_layer_sizes,
+            "seed": self.network.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="mopo_tf2")
+class ActionDecoder(keras.layers.Layer):
+    """D(a | s, z): the action that a latent vector stands for in a state.
+
+    Args:
+        act_dim: A.
+        hidden_layer_sizes: units of each hidden layer.
+        seed: of the initial weights.
+
+    Call: observations [B, O], latents [B, L] float32 -> actions [B, A] float32 in [-1, 1].
+
+    BCQ paper (Fujimoto et al. 2019), section 5.
+    """
+
+    def __init__(
+        self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.act_dim = act_dim
+        self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
+
+    def build(
+        self, observations_shape: tuple[int | None, ...], latents_shape: tuple[int | None, ...]
+    ) -> None:
+        """Create the variables for inputs of size O + L."""
+        self.network.build((None, observations_shape[-1] + latents_shape[-1]))  # type: ignore[operator]
+
+    def call(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
+        """Return the actions; see the class."""
+        return tf.tanh(self.network(tf.concat([observations, latents], axis=-1)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "act_dim": self.act_dim,
+            "hidden_layer_sizes": self.network.hidden_layer_sizes,
+            "seed": self.network.seed,
+        }
+
+
+def kl_divergence(mean: tf.Tensor, log_std: tf.Tensor) -> tf.Tensor:
+    """Return KL(N(mean, std^2) || N(0, 1)) in nats, averaged over batch AND latent size.
+
+    The divergence of a row is L times as much: this is how the authors' code of BCQ scales it.
+
+    Args:
+        mean: [B, L] float32.
+        log_std: [B, L] float32.
+
+    Returns:
+        Scalar.
+
+    BCQ paper (Fujimoto et al. 2019), appendix; Kingma and Welling 2014, appendix B.
+    """
+    kl = 0.5 * (tf.square(mean) + tf.exp(2.0 * log_std) - 1.0) - log_std
+    return tf.reduce_mean(kl)

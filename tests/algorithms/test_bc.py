@@ -1,0 +1,132 @@
+"""Behaviour cloning: its losses, what it learns, that it can be repeated and resumed."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mopo_tf2.algorithms.bc import BC, inside, log_likelihood_loss, mse_loss
+from mopo_tf2.configs.bc import BCConfig
+from mopo_tf2.dynamics.termination import never
+from tests.algorithms.three_runs import three_runs
+from tests.algorithms.toy_tasks import Line, line_actions, rows_of
+
+TINY = {"policy_hidden_sizes": (8,), "batch_size": 16, "epoch_length": 6, "updates_per_call": 3}
+
+
+@pytest.fixture
+def make(dataset):
+    def make(seed=0, **changes):
+        return BC(BCConfig(**{**TINY, "eval_n_episodes": 0, **changes}), dataset, never, seed=seed)
+
+    return make
+
+
+def test_actions_are_clipped_by_the_margin():
+    clipped = inside(tf.constant([[-1.0, 0.25, 1.0]]), 0.125)
+    np.testing.assert_array_equal(clipped, [[-0.875, 0.25, 0.875]])
+
+
+def test_the_default_margin_leaves_a_finite_atanh():
+    latents = tf.atanh(inside(tf.constant([[-1.0, 1.0]]), BCConfig().action_margin))
+    np.testing.assert_allclose(latents, [[-7.25, 7.25]], atol=0.05)
+
+
+def test_losses_are_the_mean_over_rows_and_components():
+    assert float(log_likelihood_loss(tf.constant([[1.0], [-4.0]]))) == 1.5
+    assert float(mse_loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 0.5]]))) == 0.625
+
+
+def test_log_likelihood_of_a_gaussian_through_tanh_is_the_closed_form(make):
+    clone = make()
+    observations, actions = np.zeros((1, 2), np.float32), np.array([[0.6]], np.float32)
+    shift, log_scale = (float(part[0, 0]) for part in clone.policy(observations))
+    raw, scale = np.arctanh(0.6), np.exp(log_scale)
+    density = np.exp(-0.5 * ((raw - shift) / scale) ** 2) / (scale * np.sqrt(2 * np.pi))
+    expected = -np.log(density / (1 - 0.6**2))
+    np.testing.assert_allclose(float(clone.loss(observations, actions)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bc_loss", ["log_likelihood", "mse"])
+def test_saturated_actions_leave_loss_and_weights_finite(dataset, bc_loss):
+    saturated = dataset._replace(actions=np.sign(dataset.actions))
+    clone = BC(BCConfig(**TINY, bc_loss=bc_loss, eval_n_episodes=0), saturated, never)
+    metrics = next(clone.train())
+    assert np.isfinite(metrics["policy/loss"])
+    assert all(np.isfinite(np.asarray(v)).all() for v in clone.named_variables().values())
+
+
+def test_a_block_of_steps_equals_single_steps(make):
+    block, single = make(updates_per_call=6), make(updates_per_call=1)
+    next(block.train())
+    next(single.train())
+    for name, variable in block.named_variables().items():
+        other = np.asarray(single.named_variables()[name])
+        np.testing.assert_allclose(np.asarray(variable), other, rtol=1e-4, atol=1e-6)
+
+
+def test_mse_trains_the_mode_and_leaves_the_std_alone(make):
+    clone = make(bc_loss="mse")
+    kernel = clone.policy.variables[-2]
+    before = kernel.numpy()
+    next(clone.train())
+    moved = np.abs(kernel.numpy() - before).max(axis=0)
+    assert moved[0] > 0.0
+    assert moved[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("bc_loss", "eval_deterministic"),
+    [("log_likelihood", True), ("log_likelihood", False), ("mse", True)],
+)
+def test_the_clone_reaches_the_mean_return_of_the_policy_it_saw(bc_loss, eval_deterministic):
+    transitions, behaviour = rows_of(line_actions(1, 0.2), episodes=100, seed=1)
+    config = BCConfig(
+        bc_loss=bc_loss,
+        eval_deterministic=eval_deterministic,
+        policy_hidden_sizes=(32,),
+        policy_lr=3e-3,
+        n_epochs=1,
+        eval_n_episodes=20,
+    )
+    clone = BC(config, transitions, never, environments=[Line() for _ in range(20)])
+    (metrics,) = clone.train()
+    # The policy's speed of 0.8 gives 4.4; one that does not move gets 0.
+    np.testing.assert_allclose(metrics["evaluation/return-average"], behaviour, rtol=0.05)
+
+
+@pytest.fixture(scope="module")
+def runs(dataset):
+    """Three runs of three epochs: seed 5, seed 5 again, and seed 6 that goes on as the first."""
+    return three_runs(
+        lambda seed: BC(BCConfig(**TINY, n_epochs=3, eval_n_episodes=0), dataset, never, seed=seed)
+    )
+
+
+def test_same_seed_same_run(runs):
+    assert runs.again == runs.first
+
+
+def test_another_seed_is_another_run(runs):
+    assert runs.other[0]["policy/loss"] != runs.first[0]["policy/loss"]
+
+
+def test_a_resumed_run_goes_on_bit_for_bit(runs):
+    assert runs.resumed == runs.first[1:]
+    assert runs.resumed_arrays.keys() == runs.first_arrays.keys()
+    for name, array in runs.first_arrays.items():
+        np.testing.assert_array_equal(runs.resumed_arrays[name], array)
+
+
+@pytest.mark.parametrize(
+    ("bc_loss", "names"),
+    [("log_likelihood", {"loss", "mse", "log-pi", "std"}), ("mse", {"loss", "mse"})],
+)
+def test_an_untrained_std_is_not_reported(make, bc_loss, names):
+    metrics = next(make(bc_loss=bc_loss, updates_per_call=6).train())
+    assert {n.removeprefix("policy/") for n in metrics if n.startswith("policy/")} == names
+
+
+def test_an_odd_rest_of_an_epoch_is_trained_too(make):
+    clone = make(epoch_length=4)
+    assert next(clone.train())["train-steps"] == 4
+    assert int(clone.optimizer.iterations) == 4

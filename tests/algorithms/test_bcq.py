@@ -1,0 +1,242 @@
+"""BCQ: formulas, order of its step, what it learns, that it can be repeated and resumed."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mopo_tf2.algorithms.bc import BC
+from mopo_tf2.algorithms.bcq import (
+    BCQ,
+    Noise,
+    critic_loss,
+    critic_target,
+    reconstruction_loss,
+    soft_clipped_value,
+)
+from mopo_tf2.configs.bc import BCConfig
+from mopo_tf2.configs.bcq import BCQConfig
+from mopo_tf2.dynamics.termination import never
+from mopo_tf2.types import Transitions
+from tests.algorithms.three_runs import three_runs
+from tests.algorithms.toy_tasks import Line, line_actions, mixed, rows_of
+
+TINY = {
+    "vae_hidden_sizes": (8,),
+    "perturbation_hidden_sizes": (6,),
+    "critic_hidden_sizes": (7,),
+    "num_sampled_actions": 3,
+    "batch_size": 16,
+    "epoch_length": 6,
+    "updates_per_call": 3,
+    "eval_n_episodes": 0,
+}
+
+
+@pytest.fixture
+def make(dataset):
+    def make(seed=0, cls=BCQ, **changes):
+        return cls(BCQConfig(**{**TINY, **changes}), dataset, never, seed=seed)
+
+    return make
+
+
+@pytest.fixture
+def batch(dataset):
+    return Transitions(*(tf.constant(column[:16]) for column in dataset))
+
+
+@pytest.fixture
+def noise():
+    randoms = np.random.RandomState(1)
+    return Noise(*(randoms.normal(size=(n, 2)).astype(np.float32) for n in (16, 48, 16)))
+
+
+def values(layers):
+    return [variable.numpy() for layer in layers for variable in layer.variables]
+
+
+def equal(left, right):
+    return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def test_reconstruction_is_the_mean_squared_error():
+    loss = reconstruction_loss(tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 0.5]]))
+    assert float(loss) == 0.625
+
+
+def test_soft_clipped_value_is_the_best_mix_of_smaller_and_larger_critic():
+    # One state, three actions; two critics.
+    next_q = tf.constant([[[1.0], [5.0], [2.0]], [[3.0], [-3.0], [2.5]]])
+    # 0.75 min + 0.25 max: 1.5, -1.0, 2.125.
+    np.testing.assert_array_equal(soft_clipped_value(next_q, 0.75, 3), [[2.125]])
+
+
+def test_soft_clipped_value_keeps_the_states_apart():
+    next_q = tf.reshape(tf.constant([1.0, 2.0, 8.0, 4.0, 5.0, 6.0]), [1, 6, 1])
+    np.testing.assert_array_equal(soft_clipped_value(next_q, 0.75, 3), [[8.0], [6.0]])
+
+
+@pytest.mark.parametrize(("lmbda", "expected"), [(1.0, 1.0), (0.0, 3.0)])
+def test_lambda_runs_from_the_larger_to_the_smaller_critic(lmbda, expected):
+    next_q = tf.constant([[[1.0]], [[3.0]]])
+    np.testing.assert_array_equal(soft_clipped_value(next_q, lmbda, 1), [[expected]])
+
+
+def test_a_terminal_stops_the_bootstrap():
+    rewards, terminals = tf.constant([[1.0], [1.0]]), tf.constant([[0.0], [1.0]])
+    target = critic_target(rewards, terminals, tf.constant([[4.0], [4.0]]), 0.5)
+    np.testing.assert_array_equal(target, [[3.0], [1.0]])
+
+
+def test_critic_loss_is_the_sum_of_the_mean_squared_errors():
+    q = tf.constant([[[1.0], [3.0]], [[0.0], [0.0]]])
+    assert float(critic_loss(q, tf.constant([[1.0], [1.0]]))) == 2.0 + 1.0
+
+
+def test_target_follows_the_formula_on_the_target_networks(make, batch, noise):
+    bcq = make(discount=0.9)
+    for layer in (bcq.target_perturbation, *bcq.target_critics):
+        layer.set_weights([1.5 * weight + 0.1 for weight in layer.get_weights()])
+    expected = np.zeros((16, 1))
+    for row in range(16):
+        following = batch.next_observations[row : row + 1]
+        best = -np.inf
+        for latent in noise.next_latents[3 * row : 3 * row + 3]:
+            action = bcq.decoder(following, np.clip(latent[None], -0.5, 0.5))
+            action = bcq.target_perturbation(following, action)
+            q = [float(critic(following, action)[0, 0, 0]) for critic in bcq.target_critics]
+            best = max(best, 0.75 * min(q) + 0.25 * max(q))
+        alive = 1.0 - float(batch.terminals[row, 0])
+        expected[row] = float(batch.rewards[row, 0]) + 0.9 * alive * best
+    np.testing.assert_allclose(bcq.target(batch, noise.next_latents), expected, rtol=1e-5)
+
+
+class Recorded(BCQ):
+    """Notes the networks before each of its gradient steps, and the loss."""
+
+    def _apply(self, name, tape, loss):
+        self.steps.append((name, self.networks(), float(loss)))
+        super()._apply(name, tape, loss)
+
+    def networks(self):
+        return {
+            "vae": values([self.encoder, self.decoder]),
+            "critics": values(self.critics),
+            "perturbation": values([self.perturbation]),
+            "targets": values([*self.target_critics, self.target_perturbation]),
+        }
+
+
+def test_a_step_is_vae_then_critics_then_perturbation_then_targets(make, batch, noise):
+    bcq = make(cls=Recorded)
+    bcq.steps = []
+    bcq.update(batch, noise)
+    bcq.steps.append(("targets", bcq.networks(), None))
+    order = ["vae", "critics", "perturbation", "targets"]
+    assert [name for name, _, _ in bcq.steps] == order
+    start = bcq.steps[0][1]
+    for i, (_, networks, _) in enumerate(bcq.steps[:-1]):
+        changed = [name for name in order if not equal(networks[name], start[name])]
+        assert changed == order[:i]
+    assert all(not equal(bcq.steps[-1][1][name], start[name]) for name in order)
+
+
+def test_the_perturbation_is_moved_by_the_new_critic_alone(make, batch, noise):
+    bcq = make(cls=Recorded)
+    bcq.steps = []
+    perturbation = values([bcq.perturbation])
+    bcq.update(batch, noise)
+    bcq.perturbation.set_weights(perturbation)
+    sampled = bcq.decoder(batch.observations, np.clip(noise.latents, -0.5, 0.5))
+    expected = float(bcq.perturbation_loss(batch.observations, sampled))
+    np.testing.assert_allclose(bcq.steps[2][2], expected, rtol=1e-5)
+
+
+def test_the_vae_is_moved_by_squared_error_and_weighted_divergence(make, batch, noise):
+    bcq = make(cls=Recorded, kl_weight=0.25)
+    bcq.steps = []
+    reconstruction, kl = (float(part) for part in bcq.vae_losses(batch, noise.encoding))
+    bcq.update(batch, noise)
+    np.testing.assert_allclose(bcq.steps[0][2], reconstruction + 0.25 * kl, rtol=1e-6)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.25, 1.0])
+def test_critics_and_perturbation_move_into_their_targets_by_tau(make, batch, noise, tau):
+    bcq = make(tau=tau)
+    old = values([*bcq.target_critics, bcq.target_perturbation])
+    bcq.update(batch, noise)
+    online = values([*bcq.critics, bcq.perturbation])
+    target = values([*bcq.target_critics, bcq.target_perturbation])
+    for before, source, after in zip(old, online, target, strict=True):
+        np.testing.assert_allclose(after, tau * source + (1 - tau) * before, rtol=1e-6, atol=1e-7)
+
+
+def test_a_compiled_block_equals_eager_steps(make, batch, noise):
+    block, eager = make(), make()
+    twice = Transitions(*(np.stack([column, column]) for column in batch))
+    other = Noise(*(-part for part in noise))
+    both = Noise(*(np.stack(pair) for pair in zip(noise, other, strict=True)))
+    block.update_block(twice, both)
+    for part in (noise, other):
+        eager.update(batch, part)
+    for name, variable in block.named_variables().items():
+        expected = np.asarray(eager.named_variables()[name])
+        np.testing.assert_allclose(np.asarray(variable), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_the_latent_vector_has_twice_the_size_of_the_action(make):
+    assert make().policy.latent_dim == 2
+    assert make(latent_dim=5).policy.latent_dim == 5
+
+
+def test_bcq_finds_the_good_actions_in_mixed_data_and_bc_the_mixture():
+    good, good_return = rows_of(line_actions(1, 0.05), episodes=60, seed=1)
+    bad, bad_return = rows_of(line_actions(-1, 0.05), episodes=60, seed=2)
+    shared = {"n_epochs": 1, "eval_n_episodes": 10}
+    bcq_config = BCQConfig(
+        **shared,
+        epoch_length=2000,
+        vae_hidden_sizes=(64, 64),
+        perturbation_hidden_sizes=(32, 32),
+        critic_hidden_sizes=(32, 32),
+        discount=0.9,
+    )
+    bc_config = BCConfig(**shared, policy_hidden_sizes=(32,), policy_lr=3e-3)
+    data, returns = mixed(good, bad), []
+    for cls, config in ((BCQ, bcq_config), (BC, bc_config)):
+        environments = [Line() for _ in range(10)]
+        (metrics,) = cls(config, data, never, environments=environments).train()
+        returns.append(metrics["evaluation/return-average"])
+    bcq_return, bc_return = returns
+    # The optimum is 5.5; the good half of the data reaches 4.4, both halves together 0.
+    assert bcq_return > 0.75 * Line.BEST_RETURN
+    assert abs(bc_return - 0.5 * (good_return + bad_return)) < 0.3 * Line.BEST_RETURN
+
+
+@pytest.fixture(scope="module")
+def runs(dataset):
+    """Three runs of three epochs: seed 5, seed 5 again, and seed 6 that goes on as the first."""
+    return three_runs(lambda seed: BCQ(BCQConfig(**TINY, n_epochs=3), dataset, never, seed=seed))
+
+
+def test_same_seed_same_run(runs):
+    assert runs.again == runs.first
+
+
+def test_another_seed_is_another_run(runs):
+    assert runs.other[0]["vae/reconstruction"] != runs.first[0]["vae/reconstruction"]
+
+
+def test_a_resumed_run_goes_on_bit_for_bit(runs):
+    assert runs.resumed == runs.first[1:]
+    assert runs.resumed_arrays.keys() == runs.first_arrays.keys()
+    for name, array in runs.first_arrays.items():
+        np.testing.assert_array_equal(runs.resumed_arrays[name], array)
+
+
+def test_checkpoints_hold_every_network_and_optimiser(make):
+    parts = {name.rsplit("/", 1)[0] for name in make().named_variables()}
+    networks = {"encoder", "decoder", "perturbation", "critic_1", "critic_2"}
+    targets = {"target_perturbation", "target_critic_1", "target_critic_2"}
+    optimizers = {f"optimizers/{name}" for name in ("vae", "critics", "perturbation")}
+    assert parts == networks | targets | optimizers
