@@ -15,13 +15,14 @@ from mopo_tf2.config_fields import UnknownFieldError
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.errors import InputError
 from mopo_tf2.networks.acting import ExportablePolicy
+from mopo_tf2.networks.bcq_policy import BCQPolicy
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.types import PolicyFn
 
 POLICY_FILE = Path("policy", "policy.npz")
 MODEL_FILE = Path("model", "model.npz")
 _POLICY_KINDS: dict[str, type[ExportablePolicy]] = {
-    policy.kind: policy for policy in (GaussianPolicy,)
+    policy.kind: policy for policy in (GaussianPolicy, BCQPolicy)
 }
 _ARCHITECTURE = (
     "num_networks",

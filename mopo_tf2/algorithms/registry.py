@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mopo_tf2.algorithms.bc import BC
+from mopo_tf2.algorithms.bcq import BCQ
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.algorithms.mopo_variants import (
     MBPO,
@@ -18,6 +20,8 @@ ALGORITHMS: dict[str, type[OfflineAlgorithm]] = {
     "mopo": MOPO,
     "mbpo": MBPO,
     "sac": OfflineSAC,
+    "bc": BC,
+    "bcq": BCQ,
     "mopo-disagreement": DisagreementMOPO,
     "mopo-one-network": OneNetworkMOPO,
     "mopo-true-penalty": TruePenaltyMOPO,

@@ -10,6 +10,8 @@ from typing import Any
 
 from mopo_tf2.config import LoopConfig, MOPOConfig, OfflineSACConfig
 from mopo_tf2.config_fields import from_dict, parts, to_dict
+from mopo_tf2.configs.bc import BCConfig
+from mopo_tf2.configs.bcq import BCQConfig
 from mopo_tf2.configs.mopo_variants import (
     DisagreementConfig,
     MBPOConfig,
@@ -24,6 +26,8 @@ METHODS: dict[str, type[LoopConfig]] = {
     "mopo": MOPOConfig,
     "mbpo": MBPOConfig,
     "sac": OfflineSACConfig,
+    "bc": BCConfig,
+    "bcq": BCQConfig,
     "mopo-disagreement": DisagreementConfig,
     "mopo-one-network": OneNetworkConfig,
     "mopo-true-penalty": TruePenaltyConfig,
@@ -34,6 +38,8 @@ TITLES = {
     "mopo": "MOPO",
     "mbpo": "MBPO",
     "sac": "SAC",
+    "bc": "BC",
+    "bcq": "BCQ",
     "mopo-disagreement": "MOPO, ens. pen.",
     "mopo-one-network": "MOPO, no ens.",
     "mopo-true-penalty": "MOPO, true pen.",
