@@ -46,6 +46,19 @@ def line_actions(direction, spread):
     return act
 
 
+def undecided_actions(spread):
+    """Return a policy that moves to its side or away from it by the toss of a coin, every step.
+
+    So that an observation does not tell which of the two moved there.
+    """
+    directions = {direction: line_actions(direction, spread) for direction in (-1, 1)}
+
+    def act(observation, randoms):
+        return directions[randoms.choice([-1, 1])](observation, randoms)
+
+    return act
+
+
 def rows_of(policy, episodes, seed):
     """Return the transitions of a policy on ``Line`` and its mean return."""
     task, randoms = Line(), np.random.RandomState(seed)
@@ -67,8 +80,3 @@ def rows_of(policy, episodes, seed):
         np.array(terminals, bool),
     )
     return transitions, total / episodes
-
-
-def mixed(*parts):
-    """Return the rows of all ``parts`` in one batch."""
-    return Transitions(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
