@@ -130,12 +130,15 @@ def test_a_resumed_run_ends_in_the_state_of_one_that_never_stopped(runs):
     assert set(got) == set(expected)
     for name, array in got.items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
-    np.testing.assert_equal(runs["resumed"].counters(), runs["whole"].counters())
+    ended, undisturbed = runs["resumed"].counters(), runs["whole"].counters()
+    for counters in (ended, undisturbed):
+        del counters["model_metrics"]["times/epoch_train_model"]
+    np.testing.assert_equal(ended, undisturbed)
 
 
 def test_counters_hold_nothing_but_plain_values(runs):
     counters = runs["whole"].counters()
-    assert json.loads(json.dumps(counters)) == counters
+    np.testing.assert_equal(json.loads(json.dumps(counters)), counters)
 
 
 def test_metrics_are_floats_of_the_same_names_in_every_epoch(runs):
