@@ -11,6 +11,7 @@ from mopo_tf2.algorithms.mopo_variants import (
     OneNetworkMOPO,
     TruePenaltyMOPO,
 )
+from mopo_tf2.algorithms.morel import MOReL
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.offline_sac import OfflineSAC
 from mopo_tf2.config import LoopConfig
@@ -25,6 +26,7 @@ ALGORITHMS: dict[str, type[OfflineAlgorithm]] = {
     "mopo-disagreement": DisagreementMOPO,
     "mopo-one-network": OneNetworkMOPO,
     "mopo-true-penalty": TruePenaltyMOPO,
+    "morel": MOReL,
 }
 """By the names of ``mopo_tf2.configs.methods.METHODS``."""
 

@@ -18,6 +18,7 @@ from mopo_tf2.configs.mopo_variants import (
     OneNetworkConfig,
     TruePenaltyConfig,
 )
+from mopo_tf2.configs.morel import MORELConfig
 from mopo_tf2.errors import InputError
 
 DEFAULT_METHOD = "mopo"
@@ -31,6 +32,7 @@ METHODS: dict[str, type[LoopConfig]] = {
     "mopo-disagreement": DisagreementConfig,
     "mopo-one-network": OneNetworkConfig,
     "mopo-true-penalty": TruePenaltyConfig,
+    "morel": MORELConfig,
 }
 """Configuration class of each method."""
 
@@ -43,6 +45,7 @@ TITLES = {
     "mopo-disagreement": "MOPO, ens. pen.",
     "mopo-one-network": "MOPO, no ens.",
     "mopo-true-penalty": "MOPO, true pen.",
+    "morel": "MOReL",
 }
 """How tables and curves name each method: as the paper does."""
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mopo_tf2.data import catalog, d4rl, minari, sources
+from mopo_tf2.data import catalog, d4rl, minari, sources, trajectories
 from mopo_tf2.data.d4rl import NextObservations
 from mopo_tf2.data.download import DownloadBar, download
+from mopo_tf2.data.unpickling import load_pickle
 from mopo_tf2.data.validation import check_finite, validate
 from mopo_tf2.errors import InputError
 from mopo_tf2.types import Transitions
@@ -59,9 +60,9 @@ def load_dataset(
     ``spec`` is, in this order: ``minari:ID``; a known id (``halfcheetah-medium-v2``,
     ``hopper-mixed-v0``, ``halfcheetah-sac-replay-v0``; write ``./NAME`` for a file of that name); a
     file of a kind that its suffix tells (.hdf5, .h5: D4RL; .npy: contiguous table; .npz: D4RL
-    columns; .pkl, .gz: BEAR pickle); a folder of softlearning checkpoints. D4RL's files are
-    looked for in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets`` and, if they are in neither, put
-    into the first of the two that is set.
+    columns; .pkl, .gz: BEAR pickle, or mjrl's list of trajectories); a folder of softlearning
+    checkpoints. D4RL's files are looked for in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets`` and,
+    if they are in neither, put into the first of the two that is set.
 
     Args:
         spec: see above.
@@ -102,8 +103,7 @@ def load_dataset(
             transitions = _pair(columns, str(path), mode, terminate_on_end, max_episode_steps)
             rows, used = len(columns["rewards"]), [path]
         else:
-            transitions, used = _read_table(path, obs_dim, act_dim, max_size)
-            rows = len(transitions.rewards)
+            transitions, used, rows = _read_table(path, obs_dim, act_dim, max_size)
         dataset = Dataset(
             name=info.dataset_id if info else path.name,
             path=path,
@@ -209,12 +209,20 @@ def _pair(
 
 def _read_table(
     path: Path, obs_dim: int | None, act_dim: int | None, max_size: int | None
-) -> tuple[Transitions, list[Path]]:
+) -> tuple[Transitions, list[Path], int]:
+    """Return the transitions of a source that pairs its rows itself, its files and its rows."""
     if path.is_dir():
-        return sources.read_softlearning(path, max_size=max_size)
+        transitions, used = sources.read_softlearning(path, max_size=max_size)
+        return transitions, used, len(transitions.rewards)
     if path.suffix.lower() == ".npy":
-        return sources.read_contiguous(path, obs_dim=obs_dim, act_dim=act_dim), [path]
-    return sources.read_bear(path), [path]
+        transitions = sources.read_contiguous(path, obs_dim=obs_dim, act_dim=act_dim)
+        return transitions, [path], len(transitions.rewards)
+    content = load_pickle(path)
+    if isinstance(content, list):
+        paired = trajectories.pair_trajectories(content, source=str(path))
+        return paired, [path], trajectories.trajectory_rows(content)
+    transitions = sources.as_transitions(content, source=str(path))
+    return transitions, [path], len(transitions.rewards)
 
 
 def _load_minari(dataset_id: str, allow_download: bool) -> Dataset:

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import pickle
 import shutil
 import threading
 from functools import partial
@@ -213,3 +214,15 @@ def test_truncated_copy_of_the_shipped_file_is_refused(folders):
         file.truncate(1_000_000)
     with pytest.raises(InputError, match="truncated"):
         load_dataset(str(path))
+
+
+def test_list_of_trajectories_loads_by_what_the_pickle_holds(folders):
+    paths = [
+        {"observations": np.zeros((n, 2)), "actions": np.zeros((n, 1)), "rewards": np.ones(n)}
+        for n in (4, 3)
+    ]
+    path = folders / "paths.pickle"
+    path.write_bytes(pickle.dumps(paths))
+    dataset = load_dataset(str(path), obs_dim=2, act_dim=1)
+    assert dataset.rows_in_file == 7
+    assert len(dataset.transitions.rewards) == 5

@@ -167,3 +167,12 @@ def test_policy_decides_what_a_name_stands_for(tmp_path):
         write(tmp_path / "file.pkl", content), admit=lambda module, name: lambda text: (name, text)
     )
     assert read == ("Decimal", "1.5")
+
+
+def test_command_inside_a_list_of_trajectories_is_refused_and_does_not_run(tmp_path):
+    marker = tmp_path / "ran"
+    honest = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.zeros(3)}
+    evil = {**honest, "env_infos": {"qpos": Command(f"touch {marker}")}}
+    with pytest.raises(InputError, match=r"system.*Nothing of it was run"):
+        load_pickle(write(tmp_path / "paths.pickle", pickle.dumps([honest, evil])))
+    assert not marker.exists()

@@ -1,0 +1,243 @@
+"""Model-based offline reinforcement learning: a pessimistic MDP, and planning in it."""
+
+import math
+import time
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mopo_tf2.algorithms.advantages import (
+    discounted_sums,
+    generalised_advantages,
+    normalised,
+    path_mask,
+)
+from mopo_tf2.algorithms.cloning_start import clone_behaviour
+from mopo_tf2.algorithms.epoch_metrics import Stopwatch
+from mopo_tf2.algorithms.natural_gradient import (
+    NaturalGradient,
+    NaturalGradientResult,
+    policy_rows,
+)
+from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.configs.morel import MORELConfig
+from mopo_tf2.dynamics.paths import Paths, pessimistic_paths
+from mopo_tf2.dynamics.pessimism import PessimisticModel
+from mopo_tf2.dynamics.residual_models import ResidualEnsemble, ResidualTrainer
+from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
+from mopo_tf2.networks.value_baseline import ValueBaseline, baseline_features
+from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+
+POLICY_CHUNK = 2048
+"""Rows per turn of the loop over the steps of all paths: speed and memory only."""
+SMALLEST_VARIANCE = 1e-12
+"""Of the returns, as a divisor."""
+
+
+def episode_starts(transitions: Transitions) -> np.ndarray:
+    """Return the rows [S] at which episodes begin, as far as the order of the rows tells.
+
+    Row i begins one if it is the first, if row i - 1 is terminal, or if the next observation of
+    row i - 1 is not the observation of row i. Of rows in no order, nearly every one.
+    """
+    follows = np.all(transitions.next_observations[:-1] == transitions.observations[1:], axis=1)
+    follows &= ~np.asarray(transitions.terminals[:-1, 0], bool)
+    return np.concatenate([[0], 1 + np.flatnonzero(~follows)])
+
+
+class MOReL(OfflineAlgorithm):
+    """MOReL on one dataset: algorithm 1 of the paper. Arguments as ``OfflineAlgorithm``.
+
+    1. learn the dynamics from the data (``train_model``);
+    2. make the pessimistic MDP, with its unknown state-action detector (``train_model``);
+    3. optionally start from behaviour cloning (``train_model``);
+    4. plan in the pessimistic MDP: natural policy gradient, one iteration per epoch.
+
+    MOReL paper (Kidambi et al. 2020), algorithm 1.
+    """
+
+    config: MORELConfig
+    needs_model: ClassVar[bool] = True
+
+    def __init__(self, config: MORELConfig, *args: Any, **kwargs: Any):
+        super().__init__(config, *args, **kwargs)
+        seeds = self.streams.weight_seeds
+        self.ensemble = ResidualEnsemble(
+            self.obs_dim,
+            self.act_dim,
+            num_networks=config.dynamics_networks,
+            hidden_layer_sizes=config.dynamics_hidden_layer_sizes,
+            seed=seeds["ensemble"],
+        )
+        self.pessimistic_model = PessimisticModel(
+            self.ensemble, self.termination_fn, halt=config.halt
+        )
+        self._policy = UnsquashedGaussianPolicy(
+            self.act_dim,
+            config.policy_hidden_layer_sizes,
+            init_log_std=config.init_log_std,
+            min_log_std=config.min_log_std,
+            seed=seeds["policy"],
+        )
+        self._policy.build((None, self.obs_dim))
+        self.baseline = ValueBaseline(
+            self.obs_dim,
+            config.baseline_hidden_layer_sizes,
+            lr=config.baseline_lr,
+            batch_size=config.baseline_batch_size,
+            seed=seeds["critics"],
+        )
+        self.natural_gradient = NaturalGradient(
+            self._policy,
+            step_size=config.npg_step_size,
+            iterations=config.cg_iterations,
+            damping=config.cg_damping,
+        )
+        self._compiled_sample = tf.function(self._policy.sample, jit_compile=True)
+
+    @property
+    def policy(self) -> UnsquashedGaussianPolicy:
+        """What is planned with, evaluated and exported."""
+        return self._policy
+
+    def train_model(self, max_epochs: int | None = None) -> None:
+        """Learn the dynamics, the threshold of the unknown, and the policy to start from."""
+        config, dataset, started = self.config, self.environment_pool.stored(), time.monotonic()
+        trainer = ResidualTrainer(
+            self.ensemble,
+            lr=config.dynamics_lr,
+            batch_size=config.dynamics_batch_size,
+            holdout_ratio=config.dynamics_holdout_ratio,
+            max_holdout=config.dynamics_max_holdout,
+        )
+        result = trainer.train(
+            dataset,
+            self.streams.host,
+            epochs=config.dynamics_epochs if max_epochs is None else max_epochs,
+            progress=self.progress,
+        )
+        self._make_pessimistic()
+        clone_behaviour(
+            self._policy,
+            dataset,
+            self.streams.host,
+            epochs=config.bc_epochs,
+            lr=config.bc_lr,
+            batch_size=config.bc_batch_size,
+            progress=self.progress,
+        )
+        self._accept_model(float(result.holdout_losses.mean()), time.monotonic() - started)
+
+    def _make_pessimistic(self) -> None:
+        config = self.config
+        self.pessimistic_model.fit(
+            self.environment_pool.stored(),
+            config.threshold_rule,
+            config.pessimism_coeff,
+            config.halt_reward_offset,
+        )
+
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+        """Take one NPG iteration: paths, advantages, policy step, regression of the baseline."""
+        config = self.config
+        with clock.measure("times/epoch_rollout_model"):
+            paths = self._paths()
+        with clock.measure("times/train"):
+            mask = path_mask(paths.lengths, config.horizon)
+            steps = np.arange(config.horizon)[:, None] * np.ones_like(mask, np.int64)
+            features = baseline_features(paths.observations[mask], steps[mask])
+            values = np.zeros(mask.shape, np.float32)
+            values[mask] = self.baseline.values(features)
+            result = self._improve(paths, mask, self._advantages(paths, values)[mask])
+            returns = discounted_sums(paths.rewards, config.npg_discount)[mask]
+            self.baseline.fit(features, returns, self.streams.host, config.baseline_epochs)
+        self.train_steps += 1
+        self.progress.updates(1, 1)
+        unexplained = float(np.mean(np.square(returns - values[mask])))
+        threshold = float(self.pessimistic_model.threshold.numpy())
+        return self._diagnostics(paths, result), {
+            "baseline/relative-error": unexplained / max(float(returns.var()), SMALLEST_VARIANCE),
+            "model/unknown-threshold": threshold if math.isfinite(threshold) else math.nan,
+        }
+
+    def _paths(self) -> Paths:
+        """Roll the policy out in the pessimistic model from states of the dataset."""
+        config, dataset = self.config, self.environment_pool.stored()
+        count, host = config.num_trajectories, self.streams.host
+        rows = np.arange(self.environment_pool.size)
+        if config.start_state == "initial":
+            rows = episode_starts(dataset)
+        starts = dataset.observations[rows[host.randint(0, len(rows), count)]]
+        latents = self._device_normal((config.horizon, count, self.act_dim)).numpy()
+        members = (np.arange(count) % config.dynamics_networks).astype(np.int32)
+        return pessimistic_paths(
+            self.pessimistic_model,
+            lambda observations, noise: self._compiled_sample(observations, noise).numpy(),
+            starts,
+            latents,
+            members,
+            self.progress,
+        )
+
+    def _advantages(self, paths: Paths, values: np.ndarray) -> np.ndarray:
+        return generalised_advantages(
+            paths.rewards,
+            values,
+            paths.lengths,
+            paths.terminated,
+            discount=self.config.npg_discount,
+            gae_lambda=self.config.gae_lambda,
+        )
+
+    def _improve(
+        self, paths: Paths, mask: np.ndarray, advantages: np.ndarray
+    ) -> NaturalGradientResult:
+        most = self.config.num_trajectories * self.config.horizon
+        rows, count = policy_rows(
+            paths.observations[mask],
+            paths.actions[mask],
+            normalised(advantages),
+            chunk_size=min(POLICY_CHUNK, most),
+            max_rows=most,
+        )
+        return self.natural_gradient.step(rows, count)
+
+    def _diagnostics(self, paths: Paths, result: NaturalGradientResult) -> dict[str, float]:
+        path_returns = paths.rewards.sum(axis=0, dtype=np.float64)
+        log_std = self._policy.log_std.numpy()
+        return {
+            "model/return-average": float(path_returns.mean()),
+            "model/return-std": float(path_returns.std()),
+            "model/mean_rollout_length": float(paths.lengths.mean()),
+            "model/halted-share": float(paths.halted.mean()),
+            "npg/kl": float(result.kl),
+            "npg/surrogate-improvement": float(result.surrogate_after - result.surrogate_before),
+            "npg/step-size": float(result.step_size),
+            "npg/gradient-norm": float(result.gradient_norm),
+            "policy/log-std-mean": float(log_std.mean()),
+            "policy/log-std-min": float(log_std.min()),
+        }
+
+    def _evaluation_policy(self) -> PolicyFn:
+        if self.config.eval_deterministic:
+            return super()._evaluation_policy()
+
+        def act(observations: FloatArray) -> FloatArray:
+            noise = self._device_normal((len(observations), self.act_dim))
+            actions = self._compiled_sample(observations.astype(np.float32), noise).numpy()
+            return np.clip(actions, -1.0, 1.0)
+
+        return act
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return dynamics, threshold, HALT reward, policy, and baseline with its optimiser."""
+        named = {f"policy/{i}": variable for i, variable in enumerate(self._policy.variables)}
+        for prefix, part in (
+            ("dynamics", self.ensemble),
+            ("pessimism", self.pessimistic_model),
+            ("baseline", self.baseline),
+        ):
+            named.update({f"{prefix}/{k}": v for k, v in part.named_variables().items()})
+        return named

@@ -1,0 +1,120 @@
+"""The coefficients of MOReL."""
+
+import dataclasses
+
+from mopo_tf2.config import LoopConfig
+from mopo_tf2.config_fields import require, require_positive, require_within
+
+THRESHOLD_RULES = ("max", "coefficient_times_max", "max_over_coefficient", "none")
+HALT_RULES = ("halt", "truncate")
+START_STATES = ("dataset", "initial")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MORELConfig(LoopConfig):
+    """MOReL: pessimistic MDP and natural policy gradient in it. One epoch is one NPG iteration.
+
+    MOReL paper (Kidambi et al. 2020).
+    """
+
+    dynamics_networks: int = 4
+    """E, members of the ensemble of dynamics networks."""
+    dynamics_hidden_layer_sizes: tuple[int, ...] = (512, 512)
+    """ReLU units of each hidden layer of a dynamics network."""
+    dynamics_lr: float = 1e-3
+    """Adam's learning rate for the dynamics networks."""
+    dynamics_batch_size: int = 256
+    """Rows per dynamics network and gradient step."""
+    dynamics_epochs: int = 25
+    """Passes over the dataset in the training of the dynamics networks."""
+    dynamics_holdout_ratio: float = 0.05
+    """Share of rows held out for the reported loss (D-112); 0 for none."""
+    dynamics_max_holdout: int = 1000
+    """Upper bound on the held-out rows of the dynamics networks."""
+    threshold_rule: str = "max"
+    """Discrepancy above which a pair is unknown (D-113): 'max', the dataset's largest;
+    'coefficient_times_max' or 'max_over_coefficient', with pessimism_coeff; 'none': infinity."""
+    pessimism_coeff: float = 1.0
+    """The coefficient of the two rules that have one."""
+    halt: str = "halt"
+    """What an unknown pair leads to (D-114): 'halt', HALT with its reward; 'truncate', the end of
+    the path without that reward."""
+    halt_reward_offset: float = 30.0
+    """The HALT reward is the dataset's smallest reward minus this (ours). It is paid once (D-114):
+    raise it where rewards are negative, so that HALT costs more than the rest of a path."""
+    start_state: str = "dataset"
+    """Where model paths start (D-118): 'dataset', any row; 'initial', the first rows of the data's
+    episodes, as far as the order of rows tells them."""
+    num_trajectories: int = 200
+    """Model paths per NPG iteration."""
+    horizon: int = 250
+    """Longest model path, in steps (ours, as num_trajectories: an iteration takes seconds)."""
+    policy_hidden_layer_sizes: tuple[int, ...] = (32, 32)
+    """Tanh units of each hidden layer of the policy."""
+    init_log_std: float = -0.25
+    """Log stddev of the actions at the start, of every component."""
+    min_log_std: float = -2.0
+    """Lowest log stddev of the actions."""
+    bc_epochs: int = 5
+    """Passes over the dataset of the behaviour-cloning start; 0 for none."""
+    bc_lr: float = 1e-3
+    """Adam's learning rate of the behaviour-cloning start."""
+    bc_batch_size: int = 256
+    """Rows of a gradient step of the behaviour-cloning start."""
+    baseline_hidden_layer_sizes: tuple[int, ...] = (128, 128)
+    """ReLU units of each hidden layer of the value baseline."""
+    baseline_lr: float = 1e-3
+    """Adam's learning rate of the value baseline."""
+    baseline_batch_size: int = 256
+    """Rows of a gradient step of the value baseline."""
+    baseline_epochs: int = 2
+    """Passes over the steps of an iteration in the regression of the baseline."""
+    npg_step_size: float = 0.02
+    """delta, the normalised step size: the step's KL is about half of it."""
+    cg_iterations: int = 25
+    """Conjugate-gradient iterations per NPG step."""
+    cg_damping: float = 1e-3
+    """Added to the diagonal of the Fisher matrix."""
+    npg_discount: float = 0.999
+    """gamma of the returns and advantages in model paths, per simulator step."""
+    gae_lambda: float = 0.97
+    """lambda of the generalised advantage estimation."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "dynamics_lr", "dynamics_batch_size", "dynamics_epochs")
+        require_positive(self, "dynamics_max_holdout", "pessimism_coeff", "num_trajectories")
+        require_positive(self, "horizon", "bc_lr", "bc_batch_size", "baseline_lr")
+        require_positive(self, "baseline_batch_size", "baseline_epochs", "npg_step_size")
+        require_positive(self, "cg_iterations")
+        require_within(self, 0.0, 1.0, "npg_discount", "gae_lambda")
+        require(
+            self.dynamics_networks >= 2,
+            f"dynamics_networks must be at least 2, whose disagreement is the discrepancy, "
+            f"got {self.dynamics_networks}.",
+        )
+        require(
+            0.0 <= self.dynamics_holdout_ratio < 1.0,
+            f"dynamics_holdout_ratio must lie in [0, 1), got {self.dynamics_holdout_ratio}.",
+        )
+        for name in ("bc_epochs", "cg_damping", "halt_reward_offset"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} must not be negative, got {value}.")
+        require(
+            self.min_log_std <= self.init_log_std,
+            f"min_log_std must not lie above init_log_std = {self.init_log_std}, "
+            f"got {self.min_log_std}.",
+        )
+        for name in ("dynamics", "policy", "baseline"):
+            sizes = getattr(self, f"{name}_hidden_layer_sizes")
+            require(
+                bool(sizes) and min(sizes) > 0,
+                f"{name}_hidden_layer_sizes must be positive numbers, got {sizes}.",
+            )
+        for name, choices in (
+            ("threshold_rule", THRESHOLD_RULES),
+            ("halt", HALT_RULES),
+            ("start_state", START_STATES),
+        ):
+            value = getattr(self, name)
+            require(value in choices, f"{name} must be one of {', '.join(choices)}, got {value!r}.")

@@ -1,0 +1,222 @@
+"""MOReL: repeatable, resumable, and pessimistic where the data end."""
+
+import numpy as np
+import pytest
+
+from mopo_tf2.algorithms.cloning_start import clone_behaviour
+from mopo_tf2.algorithms.morel import MOReL, episode_starts
+from mopo_tf2.configs.morel import MORELConfig
+from mopo_tf2.dynamics.termination import never
+from mopo_tf2.errors import InputError
+from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
+from mopo_tf2.progress import NoProgress
+from mopo_tf2.types import Transitions
+
+TINY = {
+    "n_epochs": 3,
+    "eval_n_episodes": 0,
+    "min_pool_size": 10,
+    "dynamics_networks": 2,
+    "dynamics_hidden_layer_sizes": (8,),
+    "dynamics_batch_size": 8,
+    "dynamics_epochs": 2,
+    "num_trajectories": 6,
+    "horizon": 5,
+    "policy_hidden_layer_sizes": (4,),
+    "bc_batch_size": 8,
+    "bc_epochs": 1,
+    "baseline_hidden_layer_sizes": (4,),
+    "baseline_batch_size": 8,
+    "cg_damping": 0.1,
+}
+
+
+@pytest.fixture
+def make(dataset):
+    def build(seed=0, transitions=dataset, **changes):
+        return MOReL(MORELConfig(**{**TINY, **changes}), transitions, never, seed=seed)
+
+    return build
+
+
+def without_times(metrics):
+    return {name: value for name, value in metrics.items() if not name.startswith("times/")}
+
+
+def run(algorithm, epochs=None):
+    rows = []
+    for metrics in algorithm.train():
+        rows.append(without_times(metrics))
+        if len(rows) == epochs:
+            break
+    return rows
+
+
+def assert_equal_rows(ours, expected):
+    assert len(ours) == len(expected)
+    for one, other in zip(ours, expected, strict=True):
+        assert list(one) == list(other)
+        np.testing.assert_array_equal(list(one.values()), list(other.values()))
+
+
+def assert_equal_weights(one, other):
+    for name, variable in one.named_variables().items():
+        np.testing.assert_array_equal(variable, other.named_variables()[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(dataset):
+    """A run of three epochs: the object and its metrics."""
+    algorithm = MOReL(MORELConfig(**TINY), dataset, never)
+    return algorithm, run(algorithm)
+
+
+def test_same_seed_is_the_same_run(make, undisturbed):
+    again = make()
+    assert_equal_rows(run(again), undisturbed[1])
+    assert_equal_weights(again, undisturbed[0])
+
+
+def test_another_seed_is_another_run(make, undisturbed):
+    (metrics,) = run(make(seed=1), 1)
+    assert metrics["model/return-average"] != undisturbed[1][0]["model/return-average"]
+
+
+def test_resumed_run_goes_on_bit_for_bit(make, undisturbed):
+    stopped, resumed = make(), make()
+    run(stopped, 1)
+    resumed.restore(stopped.arrays(), stopped.counters())
+    assert_equal_rows(run(resumed), undisturbed[1][1:])
+    assert_equal_weights(resumed, undisturbed[0])
+
+
+def test_run_that_was_stopped_after_the_model_goes_on_with_that_model(make, undisturbed):
+    stopped, resumed = make(), make()
+    stopped.train_model()
+    resumed.restore(stopped.arrays(), stopped.counters())
+    assert_equal_rows(run(resumed, 1), undisturbed[1][:1])
+
+
+def test_checkpoint_holds_threshold_scalers_baseline_and_optimiser(undisturbed):
+    arrays = undisturbed[0].arrays()
+    assert np.isfinite(arrays["pessimism/threshold"])
+    assert arrays["pessimism/halt_reward"] < 0.0
+    for name in ("dynamics/input_scale", "dynamics/output_shift", "baseline/scale"):
+        assert np.any(arrays[name] != 0.0), name
+    assert arrays["baseline/optimizer/0"] > 0
+
+
+def test_epoch_is_one_step_with_finite_diagnostics(undisturbed):
+    metrics = undisturbed[1][0]
+    assert metrics["train-steps"] == 1.0
+    assert 1.0 <= metrics["model/mean_rollout_length"] <= 5.0
+    assert 0.0 <= metrics["model/halted-share"] <= 1.0
+    assert metrics["npg/kl"] == pytest.approx(0.01, rel=0.5)
+    assert metrics["model/val_loss"] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("threshold_rule", "mean"),
+        ("halt", "stop"),
+        ("start_state", "reset"),
+        ("pessimism_coeff", 0.0),
+        ("dynamics_networks", 1),
+        ("dynamics_hidden_layer_sizes", ()),
+        ("dynamics_holdout_ratio", 1.0),
+        ("horizon", 0),
+        ("bc_epochs", -1),
+        ("halt_reward_offset", -1.0),
+        ("gae_lambda", 1.5),
+        ("min_log_std", 0.5),
+        ("n_epochs", 0),
+    ],
+)
+def test_unfit_configuration_is_refused_by_the_fields_name(field, value):
+    with pytest.raises(InputError, match=field):
+        MORELConfig(**{field: value})
+
+
+def test_restoring_other_sizes_is_refused(make):
+    other = make(policy_hidden_layer_sizes=(5,))
+    with pytest.raises(ValueError, match="shape"):
+        other.restore(make().arrays(), make().counters())
+
+
+def test_episode_starts_are_told_from_the_order_of_the_rows():
+    states = np.float32([0, 1, 2, 5, 6, 9])[:, None]
+    successors = np.float32([1, 2, 3, 6, 9, 0])[:, None]
+    terminals = np.array([[False]] * 4 + [[True], [False]])
+    rows = Transitions(states, states, successors, states, terminals)
+    # 2 -> 3 is not 5; 6 -> 9 is, but row 4 is terminal.
+    np.testing.assert_array_equal(episode_starts(rows), [0, 3, 5])
+
+
+def test_paths_start_where_they_are_told_to():
+    states = np.float32([*range(20), *range(100, 120)])[:, None]
+    rows = Transitions(states, 0 * states, states + 1, states, np.zeros((40, 1), bool))
+    algorithm = MOReL(MORELConfig(**{**TINY, "start_state": "initial"}), rows, never)
+    assert set(algorithm._paths().observations[0, :, 0]) <= {0.0, 100.0}
+    algorithm = MOReL(MORELConfig(**{**TINY, "num_trajectories": 200}), rows, never)
+    assert len(set(algorithm._paths().observations[0, :, 0])) > 30
+
+
+def test_cloning_start_reaches_the_datas_actions():
+    randoms = np.random.RandomState(0)
+    observations = randoms.normal(5.0, 3.0, size=(1000, 2)).astype(np.float32)
+    actions = np.tanh(observations @ np.float32([[0.3], [-0.2]]) - 0.5)
+    data = Transitions(observations, actions, observations, actions, np.zeros((1000, 1), bool))
+    policy = UnsquashedGaussianPolicy(1, (16,), seed=0)
+    policy.build((None, 2))
+    error = clone_behaviour(
+        policy, data, randoms, epochs=30, lr=1e-2, batch_size=64, progress=NoProgress()
+    )
+    assert error < 0.002
+    assert np.mean(np.square(policy.mode(observations) - actions)) < 0.002
+    np.testing.assert_array_equal(policy.log_std.numpy(), np.float32([-0.25]))
+
+
+def reach(**changes):
+    """Where 60 steps to the right of 0 may lead a policy that was trained on [-1, 1].
+
+    s' = s + 0.1 a, and the reward s - 2 grows to the right, beyond the data too; it is negative,
+    so that an end without a cost is worth something.
+    """
+    randoms = np.random.RandomState(0)
+    states, actions = randoms.uniform(-1, 1, size=(2, 1000, 1)).astype(np.float32)
+    rows = Transitions(states, actions, states + 0.1 * actions, states - 2, states > 5)
+    settings = {
+        "n_epochs": 12,
+        "dynamics_networks": 4,
+        "dynamics_hidden_layer_sizes": (32, 32),
+        "dynamics_batch_size": 64,
+        "dynamics_epochs": 20,
+        "num_trajectories": 40,
+        "horizon": 30,
+        "halt_reward_offset": 100.0,
+        "policy_hidden_layer_sizes": (8,),
+        "init_log_std": -1.0,
+        "baseline_hidden_layer_sizes": (16,),
+        "baseline_batch_size": 64,
+        "baseline_lr": 1e-2,
+        "npg_step_size": 0.05,
+    }
+    algorithm = MOReL(MORELConfig(**{**TINY, **settings, **changes}), rows, never)
+    last = run(algorithm)[-1]
+    act, state = algorithm.policy.acting(1, 0), np.zeros((1, 1), np.float32)
+    for _ in range(60):
+        state = state + 0.1 * act(state)
+    return state.item(), last["model/halted-share"]
+
+
+def test_halt_keeps_the_policy_inside_the_data():
+    position, halted_share = reach()
+    assert position < 1.5
+    assert halted_share < 0.2
+
+
+@pytest.mark.parametrize("changes", [{"threshold_rule": "none"}, {"halt": "truncate"}])
+def test_without_the_cost_of_halt_the_policy_leaves_the_data(changes):
+    position, _ = reach(**changes)
+    assert position > 2.0

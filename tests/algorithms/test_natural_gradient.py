@@ -1,0 +1,184 @@
+"""The NPG step against dense linear algebra on a network of a few weights."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mopo_tf2.algorithms.natural_gradient import (
+    NaturalGradient,
+    conjugate_gradient,
+    flat,
+    normalised_step_size,
+    policy_rows,
+    unflat,
+)
+from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy, gaussian_kl
+
+ROWS, OBS_DIM, ACT_DIM, DAMPING = 50, 3, 2, 1e-3
+
+
+@pytest.fixture
+def policy():
+    policy = UnsquashedGaussianPolicy(ACT_DIM, (3,), init_log_std=-0.3, min_log_std=-9.0, seed=1)
+    policy.build((None, OBS_DIM))
+    # The output kernel starts near 0, where the first layer would hardly matter.
+    policy.dense_layers[-1].kernel.assign(100.0 * policy.dense_layers[-1].kernel)
+    return policy
+
+
+@pytest.fixture
+def data(policy):
+    randoms = np.random.RandomState(0)
+    observations = randoms.normal(size=(ROWS, OBS_DIM)).astype(np.float32)
+    latents = randoms.normal(size=(ROWS, ACT_DIM)).astype(np.float32)
+    actions = policy.sample(observations, latents).numpy()
+    return observations, actions, randoms.normal(size=ROWS).astype(np.float32)
+
+
+@pytest.fixture
+def rows(data):
+    # 50 rows in chunks of 16, in a shape for up to 100: the last chunk in use is filled up.
+    return policy_rows(*data, chunk_size=16, max_rows=100)
+
+
+def values_of(policy):
+    return [variable.value for variable in policy.trainable_variables]
+
+
+def dense_fisher(policy, observations):
+    """Mean over rows of the scores' covariance, from each row's Jacobian of the mean."""
+    with tf.GradientTape() as tape:
+        mean = policy(observations)
+    jacobians = tape.jacobian(
+        mean, values_of(policy), unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    jacobian = np.concatenate([j.numpy().reshape(ROWS, ACT_DIM, -1) for j in jacobians], axis=-1)
+    precision = np.exp(-2.0 * policy.log_std.numpy())
+    fisher = np.einsum("bai,a,baj->ij", jacobian, precision, jacobian) / ROWS
+    place = np.concatenate(
+        [np.full(v.shape, v is policy.log_std).ravel() for v in policy.trainable_variables]
+    )
+    fisher[place, place] += 2.0
+    return fisher.astype(np.float64)
+
+
+def scores(policy, observations, actions):
+    """grad log pi of each row, [B, P]."""
+    with tf.GradientTape() as tape:
+        log_pi = policy.log_pi(observations, actions)
+    jacobians = tape.jacobian(log_pi, values_of(policy))
+    return np.concatenate([j.numpy().reshape(len(actions), -1) for j in jacobians], axis=-1)
+
+
+def improver(policy, **changes):
+    settings = {"step_size": 0.02, "iterations": 200, "damping": DAMPING, **changes}
+    return NaturalGradient(policy, **settings)
+
+
+def test_conjugate_gradient_solves_a_dense_system():
+    randoms = np.random.RandomState(0)
+    factor = randoms.normal(size=(8, 8))
+    matrix = tf.constant(factor @ factor.T + np.eye(8), tf.float32)
+    right_side = tf.constant(randoms.normal(size=8), tf.float32)
+    solution = conjugate_gradient(lambda v: tf.linalg.matvec(matrix, v), right_side, 50)
+    expected = np.linalg.solve(matrix.numpy().astype(np.float64), right_side.numpy())
+    np.testing.assert_allclose(solution, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_conjugate_gradient_of_nothing_is_nothing():
+    solution = conjugate_gradient(lambda v: 2.0 * v, tf.zeros(3), 5)
+    np.testing.assert_array_equal(solution, np.zeros(3))
+
+
+def test_vectors_and_tensors_convert_both_ways(policy):
+    values = values_of(policy)
+    for back, value in zip(unflat(flat(values), values), values, strict=True):
+        np.testing.assert_array_equal(back, value)
+
+
+def test_gradient_is_the_mean_of_advantage_times_score(policy, data, rows):
+    observations, actions, advantages = data
+    gradient = improver(policy).gradient(rows[0], tf.constant(rows[1]))
+    expected = (advantages[:, None] * scores(policy, observations, actions)).mean(axis=0)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_fisher_vector_product_matches_the_dense_fisher(policy, data, rows):
+    fisher = dense_fisher(policy, data[0])
+    vector = np.random.RandomState(2).normal(size=len(fisher)).astype(np.float32)
+    product = improver(policy).fisher_vector_product(rows[0], tf.constant(rows[1]), vector)
+    np.testing.assert_allclose(product, fisher @ vector, rtol=1e-4, atol=1e-5)
+
+
+def test_fisher_vector_product_is_the_hessian_of_the_kl(policy, data, rows):
+    observations = data[0]
+    old_mean, old_log_std = policy(observations), tf.identity(policy.log_std.value)
+    vector = np.random.RandomState(3).normal(size=len(flat(values_of(policy)))).astype(np.float32)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            kl = tf.reduce_mean(
+                gaussian_kl(old_mean, old_log_std, policy(observations), policy.log_std.value)
+            )
+        slope = tf.tensordot(flat(inner.gradient(kl, values_of(policy))), vector, 1)
+    expected = flat(outer.gradient(slope, values_of(policy)))
+    product = improver(policy).fisher_vector_product(rows[0], tf.constant(rows[1]), vector)
+    np.testing.assert_allclose(product, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_fisher_is_the_expected_square_of_the_scores(policy, data):
+    # Gauss-Hermite: three points per component give the expectation over actions exactly.
+    points, weights = np.polynomial.hermite_e.hermegauss(3)
+    weights = weights / weights.sum()
+    expected = 0.0
+    for one, one_weight in zip(points, weights, strict=True):
+        for other, other_weight in zip(points, weights, strict=True):
+            latents = np.tile(np.float32([one, other]), (ROWS, 1))
+            of_rows = scores(policy, data[0], policy.sample(data[0], latents).numpy())
+            expected = expected + one_weight * other_weight * of_rows.T @ of_rows / ROWS
+    np.testing.assert_allclose(dense_fisher(policy, data[0]), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_step_moves_by_the_dense_solution(policy, data, rows):
+    observations, actions, advantages = data
+    before = flat(values_of(policy)).numpy()
+    gradient = (advantages[:, None] * scores(policy, observations, actions)).mean(axis=0)
+    fisher = dense_fisher(policy, observations)
+    direction = np.linalg.solve(fisher + DAMPING * np.eye(len(fisher)), gradient)
+    alpha = np.sqrt(0.02 / (gradient @ direction))
+    result = improver(policy).step(*rows)
+    moved = flat(values_of(policy)).numpy() - before
+    np.testing.assert_allclose(moved, alpha * direction, rtol=1e-2, atol=1e-3 * np.abs(moved).max())
+    assert float(result.step_size) == pytest.approx(alpha, rel=1e-3)
+
+
+def test_kl_of_a_small_step_is_half_of_delta(policy, rows):
+    result = improver(policy, step_size=1e-4).step(*rows)
+    assert float(result.kl) == pytest.approx(0.5e-4, rel=0.1)
+
+
+def test_step_improves_the_surrogate(policy, data, rows):
+    result = improver(policy).step(*rows)
+    assert float(result.surrogate_before) == pytest.approx(data[2].mean(), abs=1e-5)
+    assert float(result.surrogate_after) > float(result.surrogate_before)
+
+
+def test_rows_that_fill_up_and_chunks_not_in_use_have_no_part(data, policy):
+    fitting = policy_rows(*data, chunk_size=50, max_rows=50)
+    filled = policy_rows(*data, chunk_size=16, max_rows=900)
+    assert filled[0].observations.shape[0] == 57
+    assert filled[1] == 4
+    one, other = (
+        improver(policy).gradient(r, tf.constant(count)) for r, count in (fitting, filled)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_log_std_does_not_fall_below_its_minimum(policy, rows):
+    policy.min_log_std = -0.3
+    improver(policy, step_size=1.0).step(*rows)
+    assert policy.log_std.numpy().min() >= np.float32(-0.3)
+
+
+def test_step_size_by_hand():
+    alpha = normalised_step_size(tf.constant([1.0, 2.0]), tf.constant([2.0, 1.0]), 0.04)
+    assert float(alpha) == pytest.approx(0.1)
