@@ -17,12 +17,13 @@ from mopo_tf2.errors import InputError
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.networks.bcq_policy import BCQPolicy
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
+from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
 from mopo_tf2.types import PolicyFn
 
 POLICY_FILE = Path("policy", "policy.npz")
 MODEL_FILE = Path("model", "model.npz")
 _POLICY_KINDS: dict[str, type[ExportablePolicy]] = {
-    policy.kind: policy for policy in (GaussianPolicy, BCQPolicy)
+    policy.kind: policy for policy in (GaussianPolicy, BCQPolicy, UnsquashedGaussianPolicy)
 }
 _ARCHITECTURE = (
     "num_networks",
