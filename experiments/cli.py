@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from experiments import commands as command_functions
+from experiments.cli_fqe import add_fqe
 from experiments.cli_results import add_plot, add_report, add_view
 from experiments.cli_sweep import add_sweep
 from experiments.cli_table import add_table
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train_model(commands)
     add_sweep(commands)
     _add_evaluate(commands)
+    add_fqe(commands)
     _add_collect(commands)
     add_plot(commands)
     add_table(commands)
@@ -105,14 +107,16 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add(
         "config",
         metavar="CONFIG",
-        help="a shipped configuration (halfcheetah_mixed), a D4RL id (halfcheetah-medium-v2), or "
-        "a .json file of the form of a run's config.json",
+        help="a shipped configuration (halfcheetah_mixed), a D4RL id (halfcheetah-medium-v2), own "
+        "(your data and no simulator: docs/own_data.md), or a .json file of the form of a run's "
+        "config.json",
     )
     add(
         "--dataset",
         metavar="ID|PATH",
         help="data to train on instead of the configuration's own: a D4RL id, "
-        "halfcheetah-sac-replay-v0 (ships), minari:ID, or a file in D4RL's format",
+        "halfcheetah-sac-replay-v0 (ships), minari:ID, a file in D4RL's format, or a .csv with "
+        "columns obs_NAME, action_NAME, reward, terminal, episode",
     )
     add(
         "--algorithm",
@@ -130,8 +134,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--environment",
         metavar="TASK",
-        help="evaluate in this task instead: halfcheetah, hopper, walker2d, ant, or your own "
-        "module:function that makes a Gymnasium environment",
+        help="evaluate in this task instead: halfcheetah, hopper, walker2d, ant, your own "
+        "module:function that makes a Gymnasium environment, or none: evaluate in the learned "
+        "model",
     )
     add(
         "--termination",
@@ -186,6 +191,8 @@ def _add_evaluate(commands: Any) -> None:
         "evaluate",
         command_functions.evaluate,
         help="run a run's policy in its real environment",
+        description="Runs a run's policy in its real environment; of a run without one "
+        "(environment none): in the learned model, and by fitted-Q evaluation.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
     parser.add_argument("--episodes", type=int, default=10, help="number of episodes (10)")

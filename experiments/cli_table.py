@@ -31,8 +31,9 @@ def add_table(commands: Any) -> None:
     add("--out", type=Path, metavar="FILE", help="write there instead of to the screen")
     add(
         "--metric",
-        choices=("score", "return"),
-        help="normalised score or raw return (that of --paper; without one the score)",
+        choices=("score", "return", "model-return"),
+        help="normalised score, raw return, or return in the learned model (that of --paper; "
+        "without one the score; of runs without a simulator the last)",
     )
     add(
         "--include-unfinished",

@@ -47,8 +47,9 @@ def train(options: argparse.Namespace) -> int:
 
     use_device(options.device, tf32=options.tf32)
     from experiments.exports import with_model_architecture
+    from experiments.own_data import closing_line
     from experiments.run import Interrupted, resume_run, start_run
-    from experiments.run_spec import build_spec
+    from experiments.run_spec import build_spec, read_spec
 
     overrides = _overrides(options)
     folder = options.out or _default_folder(options, "seed")
@@ -63,6 +64,9 @@ def train(options: argparse.Namespace) -> int:
     except Interrupted as interrupted:
         print(interrupted, flush=True)
         return 130
+    remark = closing_line(read_spec(folder / "config.json"))
+    if remark is not None:
+        print(remark, flush=True)
     print(
         f"{algorithm.epoch} epochs done. Look at it with: mopo-tf2 plot {folder}, "
         f"mopo-tf2 evaluate {folder}",

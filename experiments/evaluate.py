@@ -1,4 +1,4 @@
-"""A run's policy in its real environment."""
+"""A run's policy in its real environment, or, where there is none, in its model."""
 
 import math
 from pathlib import Path
@@ -8,8 +8,10 @@ import imageio.v3 as imageio
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from experiments.evaluate_own import evaluate_without_simulator
 from experiments.exports import SavedPolicy, load_policy
 from experiments.files import ensure_writable_folder, replacing
+from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.data.catalog import reference_scores
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import make_environment
@@ -45,6 +47,10 @@ def evaluate_run(run: Path, episodes: int, seed: int, video: Path | None = None)
     if video is not None and video.suffix.lower() not in (".mp4", ".gif"):
         raise InputError(f"--video expects a file .mp4 or .gif, got {video}.")
     saved = load_policy(run)
+    if saved.metadata["environment"] == NO_ENVIRONMENT:
+        if video is not None:
+            raise InputError(f"{run} has no simulator that could be filmed: leave --video out.")
+        return evaluate_without_simulator(run, episodes, seed)
     result = _run(saved, episodes, seed)
     lines = [_summary(saved, result, episodes, seed)]
     if video is not None:

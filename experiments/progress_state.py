@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
+
 EPOCHS_FOR_TIME_LEFT = 50
 
 
@@ -157,6 +159,8 @@ def shown_metrics(metrics: Mapping[str, float]) -> list[str]:
     names = {
         "evaluation/return-average": "return",
         "evaluation/normalized-score": "normalized",
+        MODEL_RETURN_KEY: f"return {IN_THE_MODEL}:",
+        "model_evaluation/penalized-return-average": "penalised",
         "Q-avg": "Q",
         "Q_loss": "Q_loss",
         "alpha": "alpha",

@@ -11,19 +11,10 @@ from experiments.exports import export_model, export_policy, load_model
 from experiments.files import ensure_writable_folder
 from experiments.interrupts import Interrupts
 from experiments.logging import RunLogger, truncate_progress
+from experiments.own_data import describe_table, has_simulator, where_evaluated
 from experiments.progress import terminal_progress
-from experiments.run_spec import (
-    Overrides,
-    Parts,
-    RunSpec,
-    apply_overrides,
-    config_json,
-    flat_parameters,
-    load_data,
-    make_parts,
-    named_spec,
-    read_spec,
-)
+from experiments.run_parts import Parts, config_json, flat_parameters, load_data, make_parts
+from experiments.run_spec import Overrides, RunSpec, apply_overrides, named_spec, read_spec
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.registry import make_algorithm
@@ -100,6 +91,8 @@ def start_run(
     dataset = load_data(spec, parts.environment_info)
     ensure_writable_folder(folder)
     _say_what_runs(spec, folder, len(dataset.transitions.rewards))
+    if not has_simulator(spec):
+        print(*describe_table(dataset), sep="\n", flush=True)
     with RunLogger(folder) as logger:
         logger.write_configuration(
             config_json(spec, parts.environment_info, dataset), flat_parameters(spec, dataset)
@@ -185,7 +178,7 @@ def _say_what_runs(spec: RunSpec, folder: Path, rows: int) -> None:
     )
     print(
         f"{spec.name}, {TITLES[spec.method]}: {rows:,} transitions of {spec.dataset}, "
-        f"{spec.environment} with {spec.physics} physics, {coefficients}{config.n_epochs} epochs, "
+        f"{where_evaluated(spec)}, {coefficients}{config.n_epochs} epochs, "
         f"seed {spec.seed} -> {folder}",
         flush=True,
     )

@@ -1,27 +1,17 @@
 """What defines one run, and the parts that are made from it."""
 
 import dataclasses
-import importlib.metadata
 import json
-import math
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import gymnasium
 
 from mopo_tf2 import config_fields as configuration
 from mopo_tf2.config import LoopConfig
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, convert_config, find_method
-from mopo_tf2.data import catalog
-from mopo_tf2.data.datasets import Dataset, load_dataset
-from mopo_tf2.data.validation import validate
-from mopo_tf2.dynamics.termination import find_termination_fn
+from mopo_tf2.configs.own import NO_ENVIRONMENT, OWN, own_config
 from mopo_tf2.errors import InputError
-from mopo_tf2.evaluation.environments import EnvironmentInfo, environment_info, make_environment
-from mopo_tf2.types import TerminationFn
 
 _VERSIONED = ("tensorflow", "keras", "numpy", "gymnasium", "mujoco", "tensorflow-probability")
 
@@ -33,7 +23,7 @@ class RunSpec:
     Attributes:
         name: the configuration's name.
         dataset: an id or a path, see ``mopo_tf2.data.datasets.load_dataset``.
-        environment: a built-in task, or ``module:function``.
+        environment: a built-in task, ``module:function``, or "none".
         termination: a domain, or ``module:function``.
         physics: "d4rl" or "gymnasium", of a built-in task.
         seed: of every random stream.
@@ -80,6 +70,16 @@ def named_spec(name: str) -> RunSpec:
     """
     if name.endswith(".json"):
         return read_spec(Path(name))
+    if name == OWN:
+        return RunSpec(
+            name=OWN,
+            dataset="",
+            environment=NO_ENVIRONMENT,
+            termination="never",
+            physics=NO_ENVIRONMENT,
+            seed=0,
+            algorithm=own_config(),
+        )
     task = find_task(name)
     return RunSpec(
         name=name,
@@ -100,7 +100,10 @@ def build_spec(name: str, overrides: Overrides) -> RunSpec:
 
     Original: examples/development/__init__.py:get_variant_spec
     """
-    return apply_overrides(named_spec(name), overrides)
+    spec = apply_overrides(named_spec(name), overrides)
+    if not spec.dataset:
+        raise InputError(f"{name} has no data of its own: name yours with --dataset FILE.")
+    return spec
 
 
 def apply_overrides(spec: RunSpec, overrides: Overrides) -> RunSpec:
@@ -165,91 +168,6 @@ def spec_from_dict(values: Any, path: Path) -> RunSpec:
         raise InputError(f"{path}: {error}.") from error
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a run is made of, checked against each other.
-
-    Attributes:
-        environments: one per evaluation episode.
-        environment_info: what they are.
-        termination_fn: of the model's rollouts.
-        reference_scores: returns of a random and an expert policy; nan if unknown.
-    """
-
-    environments: list[gymnasium.Env[Any, Any]]
-    environment_info: EnvironmentInfo
-    termination_fn: TerminationFn
-    reference_scores: tuple[float, float]
-
-
-def make_parts(spec: RunSpec) -> Parts:
-    """Make environments and termination function of a run.
-
-    Raises:
-        InputError: if one of them is unfit.
-
-    Original: examples/development/main.py:ExperimentRunner._build
-    """
-    termination_fn = find_termination_fn(spec.termination)
-    count = spec.algorithm.eval_n_episodes
-    environments = [
-        make_environment(spec.environment, physics=spec.physics) for _ in range(max(count, 1))
-    ]
-    info = environment_info(environments[0], spec.environment, physics=spec.physics)
-    return Parts(
-        environments=environments[:count],
-        environment_info=info,
-        termination_fn=termination_fn,
-        reference_scores=reference_scores_of(spec),
-    )
-
-
-def reference_scores_of(spec: RunSpec) -> tuple[float, float]:
-    """Return D4RL's reference returns of the run's task; nan for a task that D4RL has not."""
-    try:
-        return catalog.reference_scores(spec.environment)
-    except InputError:
-        return (math.nan, math.nan)
-
-
-def load_data(spec: RunSpec, info: EnvironmentInfo) -> Dataset:
-    """Load the run's dataset and check it against the task.
-
-    Raises:
-        InputError: if it cannot be had or is unfit.
-
-    Warns:
-        UserWarning: if actions lie outside [-1, 1], where the policy acts.
-    """
-    config = spec.algorithm
-    dataset = load_dataset(
-        spec.dataset,
-        next_observations=config.next_observations,  # type: ignore[arg-type]
-        obs_dim=info.obs_dim,
-        act_dim=info.act_dim,
-        max_size=config.pool_max_size,
-    )
-    if (
-        dataset.task is not None
-        and ":" not in spec.environment
-        and dataset.task != spec.environment
-    ):
-        raise InputError(
-            f"{spec.dataset} is data of {dataset.task}, the configuration {spec.name} is for "
-            f"{spec.environment}: choose a configuration of {dataset.task}."
-        )
-    validate(
-        dataset.transitions,
-        source=spec.dataset,
-        obs_dim=info.obs_dim,
-        act_dim=info.act_dim,
-        action_low=-1.0,
-        action_high=1.0,
-        min_rows=config.min_pool_size,
-    )
-    return dataset
-
-
 def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
     """Return a run as nested plain values that JSON can hold."""
     values = {
@@ -258,38 +176,3 @@ def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
         if field.name != "algorithm"
     }
     return {**values, "algorithm": configuration.to_dict(spec.algorithm)}
-
-
-def config_json(spec: RunSpec, info: EnvironmentInfo, dataset: Dataset) -> dict[str, Any]:
-    """Return the content of ``config.json``: the run, and what it was made with."""
-    return {
-        **spec_to_dict(spec),
-        "recorded": {
-            "dataset": {
-                "name": dataset.name,
-                "sha256": dataset.sha256,
-                "rows_in_file": dataset.rows_in_file,
-                "transitions": len(dataset.transitions.rewards),
-            },
-            "environment": dataclasses.asdict(info),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in _VERSIONED},
-            },
-        },
-    }
-
-
-def flat_parameters(spec: RunSpec, dataset: Dataset) -> dict[str, Any]:
-    """Return the flat ``params.json`` by which viskit groups runs."""
-    return {
-        "config": spec.name,
-        "dataset": dataset.name,
-        "task": spec.environment,
-        "termination": spec.termination,
-        "physics": spec.physics,
-        "seed": spec.seed,
-        "method": spec.method,
-        "model_from": spec.model or "none",
-        **configuration.flatten(spec.algorithm),
-    }

@@ -220,6 +220,9 @@ class MOPOConfig(OfflineSACConfig):
     """Timesteps between two rounds of model rollouts."""
     model_retain_epochs: int = 5
     """Epochs of rollouts that the model pool holds (Q-26)."""
+    model_eval_horizon: int = 100
+    """Steps of an evaluation episode in the learned model, where there is no simulator (D-143);
+    0 for no such episodes."""
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
     """The dynamics ensemble."""
 
@@ -228,6 +231,10 @@ class MOPOConfig(OfflineSACConfig):
         require_positive(self, "rollout_length", "rollout_batch_size", "rollout_chunk_size")
         require_positive(self, "model_train_freq", "model_retain_epochs")
         require_within(self, 0.0, 1.0, "real_ratio")
+        require(
+            self.model_eval_horizon >= 0,
+            f"model_eval_horizon must not be negative, got {self.model_eval_horizon}.",
+        )
         require(
             math.isfinite(self.penalty_coeff) and self.penalty_coeff >= 0.0,
             f"penalty_coeff must be finite and not negative, got {self.penalty_coeff}.",

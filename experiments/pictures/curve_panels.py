@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from experiments.pictures.curve_groups import MEAN_WIDTH, SEED_WIDTH, CurveGroup
+from mopo_tf2.configs.own import IN_THE_MODEL
 
 RETURN_KEY = "evaluation/return-average"
 SCORE_KEY = "evaluation/normalized-score"
 SCORE_LABEL = "D4RL-normalised score"
+MODEL_RETURN_LABEL = f"return {IN_THE_MODEL}"
 
 
 def draw_curves(

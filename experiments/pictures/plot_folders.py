@@ -5,7 +5,6 @@ from pathlib import Path
 
 from experiments.files import ensure_writable_folder
 from experiments.logging import PROGRESS_FILE
-from experiments.pictures.curve_panels import RETURN_KEY
 from experiments.pictures.diagnostics import diagnostics_pages
 from experiments.pictures.pages import Page, check_suffix, save_pages
 from experiments.pictures.plots import plot_learning_curves
@@ -50,7 +49,7 @@ def plot_folders(
     are_runs = all((folder / PROGRESS_FILE).is_file() for folder in folders)
     # Without parameters a run cannot say its task; drawn with others it is told by its folder.
     if are_runs and len(by_task(read_records(folders))) <= 1:
-        return plot_learning_curves(folders, out, key=key or RETURN_KEY, reference=reference)
+        return plot_learning_curves(folders, out, key=key, reference=reference)
     if reference:
         raise InputError("--reference goes with run folders of one task: name these.")
     tasks = tasks_of(read_records(folders))

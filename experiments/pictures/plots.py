@@ -17,6 +17,7 @@ from experiments.pictures.curve_groups import (
     legend_handles,
 )
 from experiments.pictures.curve_panels import (
+    MODEL_RETURN_LABEL,
     RETURN_KEY,
     SCORE_KEY,
     SCORE_LABEL,
@@ -26,6 +27,7 @@ from experiments.pictures.curve_panels import (
 )
 from experiments.pictures.pages import add_legend, check_suffix, new_figure, plain_text, save_figure
 from experiments.records.run_groups import Run, configuration_name, read_run
+from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
 from mopo_tf2.errors import InputError
 
 # Key of progress.csv, title and unit of the smaller panels.
@@ -37,6 +39,11 @@ PANELS = (
     ("model/penalty-max", "Model penalty, maximum", "reward per step"),
     ("model/penalty-reward-share", "Model penalty as share of the reward", "ratio"),
 )
+_NAMES = {
+    RETURN_KEY: ("Evaluation return", "return (sum of rewards of an episode)"),
+    MODEL_RETURN_KEY: (f"Return {IN_THE_MODEL}", MODEL_RETURN_LABEL),
+}
+"""Title and label of the axis of the large panel, by key."""
 HOLDOUT_PANEL = ("model/val_loss", "Ensemble hold-out MSE", "mean squared error")
 
 
@@ -44,7 +51,7 @@ def plot_learning_curves(
     runs: Sequence[Path],
     out: Path,
     *,
-    key: str = RETURN_KEY,
+    key: str | None = None,
     reference: Sequence[tuple[str, Path]] | None = None,
 ) -> Path:
     """Draw the learning curves of ``runs`` into one picture.
@@ -58,7 +65,8 @@ def plot_learning_curves(
     Args:
         runs: run folders.
         out: the picture; PNG, PDF or SVG by its suffix. Written atomically.
-        key: column of progress.csv for the large panel.
+        key: column of progress.csv for the large panel; None: the return, or, of runs without a
+            simulator, the return in the learned model.
         reference: (label, progress.csv) of curves to compare with, drawn in black.
 
     Returns:
@@ -78,11 +86,17 @@ def plot_learning_curves(
         run = Run(label, {}, read_progress(path))
         dashes = REFERENCE_DASHES[number % len(REFERENCE_DASHES)]
         groups.append(CurveGroup(label, [run], "black", dashes, is_reference=True))
+    key = key or _default_key(groups)
     _check_key(groups, key)
     ensure_writable_folder(out.parent)
     with plain_text():
         save_figure(learning_curves_figure(groups, key), out)
     return out
+
+
+def _default_key(groups: Sequence[CurveGroup]) -> str:
+    in_the_model = not has_values(groups, RETURN_KEY) and has_values(groups, MODEL_RETURN_KEY)
+    return MODEL_RETURN_KEY if in_the_model else RETURN_KEY
 
 
 def _check_key(groups: Sequence[CurveGroup], key: str) -> None:
@@ -110,11 +124,11 @@ def learning_curves_figure(groups: Sequence[CurveGroup], key: str) -> Figure:
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[1.9] + [1.0] * rows)
 
     main = figure.add_subplot(grid[0, :])
-    is_return = key == RETURN_KEY
+    title, label = _NAMES.get(key, (key, key))
     draw_curves(main, groups, key)
-    main.set_title(_common_name(groups) + ("Evaluation return" if is_return else key), loc="left")
+    main.set_title(_common_name(groups) + title, loc="left")
     main.set_xlabel(epoch_label(groups))
-    main.set_ylabel("return (sum of rewards of an episode)" if is_return else key)
+    main.set_ylabel(label)
     if score is not None:
         add_score_axis(main, *score)
     for number, (name, title, unit) in enumerate(panels):

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from experiments.pictures.curve_groups import CurveGroup
 from experiments.pictures.curve_panels import (
+    MODEL_RETURN_LABEL,
     RETURN_KEY,
     SCORE_KEY,
     SCORE_LABEL,
@@ -32,6 +33,7 @@ from experiments.pictures.task_runs import (
 from experiments.records.run_records import RunRecord, State
 from experiments.tables.comparability import compare_with_published
 from experiments.tables.published import Published, PublishedTable
+from mopo_tf2.configs.own import MODEL_RETURN_KEY
 from mopo_tf2.errors import InputError
 
 WIDTH = 9.0
@@ -95,7 +97,10 @@ def _panel(task: TaskRuns, key: str, published: PublishedTable | None) -> _Panel
 
 
 def _best_key(task: TaskRuns) -> str:
-    return RETURN_KEY if column_table(task.records, SCORE_KEY).empty else SCORE_KEY
+    for key in (SCORE_KEY, RETURN_KEY, MODEL_RETURN_KEY):
+        if not column_table(task.records, key).empty:
+            return key
+    return RETURN_KEY
 
 
 def _check_key(records: Sequence[RunRecord], key: str) -> None:
@@ -132,7 +137,12 @@ def _page(panels: Sequence[_Panel], styles: Styles, suffix: str) -> Page:
 
 
 def _key_label(key: str) -> str:
-    return {SCORE_KEY: SCORE_LABEL, RETURN_KEY: "evaluation return"}.get(key, key)
+    labels = {
+        SCORE_KEY: SCORE_LABEL,
+        RETURN_KEY: "evaluation return",
+        MODEL_RETURN_KEY: MODEL_RETURN_LABEL,
+    }
+    return labels.get(key, key)
 
 
 def _draw_panel(axes: Axes, panel: _Panel, curves: Sequence[CurveGroup]) -> None:

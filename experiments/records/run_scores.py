@@ -2,26 +2,29 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from experiments.records.run_records import RunRecord
+from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
 from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.metrics import normalized_score
 
-Metric = Literal["score", "return"]
-METRICS: tuple[Metric, ...] = ("score", "return")
+Metric = Literal["score", "return", "model-return"]
+METRICS: tuple[Metric, ...] = ("score", "return", "model-return")
 METRIC_NAMES: Mapping[Metric, str] = {
     "score": "D4RL-normalised score",
     "return": "return (sum of an episode's rewards)",
+    "model-return": f"return {IN_THE_MODEL}",
 }
 COLUMNS: Mapping[Metric, str] = {
     "score": "evaluation/normalized-score",
     "return": "evaluation/return-average",
+    "model-return": MODEL_RETURN_KEY,
 }
 
 LAST, LAST_TEN, BEST = "LAST", "LAST TEN", "BEST"
@@ -103,7 +106,7 @@ def evaluations(record: RunRecord, metric: Metric) -> npt.NDArray[np.float64]:
     The original records no normalised score; it is computed from the return (Q-86).
     """
     values = record.values(COLUMNS[metric])
-    if metric == "return" or np.isfinite(values).any():
+    if metric != "score" or np.isfinite(values).any():
         return values
     try:
         low, high = catalog.reference_scores(record.task)
@@ -113,9 +116,20 @@ def evaluations(record: RunRecord, metric: Metric) -> npt.NDArray[np.float64]:
     return np.array([normalized_score(value, low, high) for value in returns], dtype=np.float64)
 
 
+def are_without_simulator(records: Sequence[RunRecord]) -> bool:
+    """Whether the learned model is all that any of the runs was evaluated in."""
+
+    def has(column: str) -> bool:
+        return any(np.isfinite(record.values(column)).any() for record in records)
+
+    return has(MODEL_RETURN_KEY) and not has(COLUMNS["return"])
+
+
 def _why_nothing(record: RunRecord, metric: Metric) -> str:
     if metric == "score" and np.isfinite(record.values(COLUMNS["return"])).any():
         return f"D4RL has no reference returns for {record.task}: use --metric return"
+    if metric != "model-return" and np.isfinite(record.values(MODEL_RETURN_KEY)).any():
+        return "it has no simulator, only returns in the learned model: use --metric model-return"
     if COLUMNS["return"] not in record.run.progress:
         return f"progress.csv has no column {COLUMNS['return']}: nothing was evaluated"
     return "every evaluation is nan"

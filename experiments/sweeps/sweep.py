@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from experiments.files import ensure_writable_folder
-from experiments.run_spec import load_data, make_parts
+from experiments.run_parts import load_data, make_parts
 from experiments.sweeps.folder_lock import STALE_SECONDS, FolderLock, FolderTaken
 from experiments.sweeps.plan import SweepRequest, Trial, check_folder, plan_trials, write_plan
 from experiments.sweeps.ray_session import Fit, Resources, check_resources, import_ray, ray_running

@@ -7,7 +7,13 @@ from collections.abc import Set as AbstractSet
 
 from experiments.records.record_groups import RecordGroup, canonical_config, group_records
 from experiments.records.run_records import RunRecord, State
-from experiments.records.run_scores import METRIC_NAMES, STATISTICS, Metric, run_scores
+from experiments.records.run_scores import (
+    METRIC_NAMES,
+    STATISTICS,
+    Metric,
+    are_without_simulator,
+    run_scores,
+)
 from experiments.records.statistics import RESAMPLES, mean_std
 from experiments.tables.comparability import compare_with_published
 from experiments.tables.published import OWN_METHOD, PublishedTable, read_published
@@ -27,7 +33,8 @@ def make_table(
     Args:
         records: of ``run_records.read_records``.
         paper: see ``published.read_published``.
-        metric: normalised score or raw return; None: that of the paper's table, else the score.
+        metric: normalised score or a return; None: that of the paper's table, else the score, or
+            the return in the learned model if no run has another.
             Published numbers of another metric are not shown.
         include_unfinished: average unfinished and failed runs of at least one epoch too; their
             last epoch is not the last that was asked for. Such rows are marked.
@@ -36,6 +43,8 @@ def make_table(
         InputError: if there is no such published table.
     """
     published = read_published(paper)
+    if metric is None and are_without_simulator(records):
+        metric, published = "model-return", None
     metric = metric or (published.metric if published else "score")
     mismatch = ""
     if published and published.metric != metric:

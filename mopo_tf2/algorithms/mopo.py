@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from mopo_tf2.algorithms.epoch_metrics import ROLLOUT_KEYS, RolloutStatistics, Stopwatch
+from mopo_tf2.algorithms.model_evaluation import evaluate_in_model, model_return_statistics
 from mopo_tf2.algorithms.offline_sac import OfflineSAC
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.data.batches import mixed_batches, rollout_starts
@@ -17,6 +18,7 @@ from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.model_env import ModelEnvironment
 from mopo_tf2.dynamics.rollouts import branched_rollouts
 from mopo_tf2.dynamics.training import EnsembleTrainer
+from mopo_tf2.evaluation.episodes import evaluation_seeds
 from mopo_tf2.types import FloatArray, Transitions
 
 
@@ -38,13 +40,18 @@ class MOPO(OfflineSAC):
             self.obs_dim, self.act_dim, config.ensemble, self.streams.weight_seeds["ensemble"]
         )
         self.model_pool = ReplayPool(config.model_pool_capacity, self.obs_dim, self.act_dim)
-        self.model_environment = ModelEnvironment(
+        self.model_environment = self._model_environment(config.rollout_chunk_size)
+        # Episodes are few: in chunks of rollouts most rows would be filling.
+        self.evaluation_model = self._model_environment(max(config.eval_n_episodes, 1))
+
+    def _model_environment(self, chunk_size: int) -> ModelEnvironment:
+        return ModelEnvironment(
             self.ensemble,
             self.termination_fn,
-            penalty_coeff=config.penalty_coeff,
-            penalty_learned_var=config.penalty_learned_var,
+            penalty_coeff=self.config.penalty_coeff,
+            penalty_learned_var=self.config.penalty_learned_var,
             true_penalty=self._true_penalty(),
-            chunk_size=config.rollout_chunk_size,
+            chunk_size=chunk_size,
         )
 
     def _true_penalty(self) -> Callable[[FloatArray, FloatArray, FloatArray], FloatArray] | None:
@@ -126,6 +133,22 @@ class MOPO(OfflineSAC):
             batch_size=self.config.sac.batch_size,
             real_ratio=self.config.real_ratio,
         )
+
+    def _evaluate(self) -> dict[str, float]:
+        """Run the evaluation episodes; without a simulator those in the model (D-143)."""
+        metrics, config = super()._evaluate(), self.config
+        if self.environments or not config.eval_n_episodes or not config.model_eval_horizon:
+            return metrics
+        in_the_model = evaluate_in_model(
+            self.evaluation_model,
+            self._evaluation_policy(),
+            self.environment_pool.stored(),
+            episodes=config.eval_n_episodes,
+            horizon=config.model_eval_horizon,
+            seed=evaluation_seeds(self.seed, self.epoch, 1)[0],
+            on_step=self.progress.evaluation_step,
+        )
+        return {**metrics, **model_return_statistics(in_the_model)}
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return the ensemble's variables and those of SAC."""

@@ -23,28 +23,18 @@ from mopo_tf2.algorithms.natural_gradient import (
 )
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.configs.morel import MORELConfig
+from mopo_tf2.data.starts import episode_starts
 from mopo_tf2.dynamics.paths import Paths, pessimistic_paths
 from mopo_tf2.dynamics.pessimism import PessimisticModel
 from mopo_tf2.dynamics.residual_models import ResidualEnsemble, ResidualTrainer
 from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
 from mopo_tf2.networks.value_baseline import ValueBaseline, baseline_features
-from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+from mopo_tf2.types import FloatArray, PolicyFn
 
 POLICY_CHUNK = 2048
 """Rows per turn of the loop over the steps of all paths: speed and memory only."""
 SMALLEST_VARIANCE = 1e-12
 """Of the returns, as a divisor."""
-
-
-def episode_starts(transitions: Transitions) -> np.ndarray:
-    """Return the rows [S] at which episodes begin, as far as the order of the rows tells.
-
-    Row i begins one if it is the first, if row i - 1 is terminal, or if the next observation of
-    row i - 1 is not the observation of row i. Of rows in no order, nearly every one.
-    """
-    follows = np.all(transitions.next_observations[:-1] == transitions.observations[1:], axis=1)
-    follows &= ~np.asarray(transitions.terminals[:-1, 0], bool)
-    return np.concatenate([[0], 1 + np.flatnonzero(~follows)])
 
 
 class MOReL(OfflineAlgorithm):
@@ -168,7 +158,7 @@ class MOReL(OfflineAlgorithm):
         count, host = config.num_trajectories, self.streams.host
         rows = np.arange(self.environment_pool.size)
         if config.start_state == "initial":
-            rows = episode_starts(dataset)
+            rows = np.flatnonzero(episode_starts(dataset))
         starts = dataset.observations[rows[host.randint(0, len(rows), count)]]
         latents = self._device_normal((config.horizon, count, self.act_dim)).numpy()
         members = (np.arange(count) % config.dynamics_networks).astype(np.int32)

@@ -150,7 +150,8 @@ class OfflineAlgorithm(abc.ABC):
     def _evaluation_policy(self) -> PolicyFn:
         """Return the policy as the episodes of this epoch run it."""
         seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
-        return self.policy.acting(max(len(self.environments), 1), int(seed))
+        rows = len(self.environments) or self.config.eval_n_episodes
+        return self.policy.acting(max(rows, 1), int(seed))
 
     def _evaluate(self) -> dict[str, float]:
         """Run the evaluation episodes of this epoch; nan for everything without environments."""

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mopo_tf2.data import catalog, d4rl, minari, sources, trajectories
+from mopo_tf2.data import catalog, d4rl, minari, sources, table_columns, tables, trajectories
 from mopo_tf2.data.d4rl import NextObservations
 from mopo_tf2.data.download import DownloadBar, download
+from mopo_tf2.data.table_columns import ActionBounds, TableColumns
 from mopo_tf2.data.unpickling import load_pickle
 from mopo_tf2.data.validation import check_finite, validate
 from mopo_tf2.errors import InputError
@@ -20,7 +21,7 @@ from mopo_tf2.types import Transitions
 
 _HDF5_SUFFIXES = (".hdf5", ".h5")
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".gz")
-_SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".npz", *_PICKLE_SUFFIXES)
+_SUFFIXES = (*_HDF5_SUFFIXES, ".npy", ".npz", ".csv", *_PICKLE_SUFFIXES)
 _SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / "datasets"
 
 
@@ -34,6 +35,8 @@ class Dataset:
     transitions:  B rows on the host, float32 and bool.
     task:         ``halfcheetah``, ``hopper``, ... if the id or D4RL's file name tells, else None.
     rows_in_file: rows of the source; pairing leaves some of them out.
+    action_bounds: what -1 and 1 of the actions are in the file's units, if a file beside it says.
+    columns:      which column of a CSV file was what.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Dataset:
     transitions: Transitions
     task: str | None
     rows_in_file: int
+    action_bounds: ActionBounds | None = None
+    columns: TableColumns | None = None
 
 
 def load_dataset(
@@ -60,9 +65,11 @@ def load_dataset(
     ``spec`` is, in this order: ``minari:ID``; a known id (``halfcheetah-medium-v2``,
     ``hopper-mixed-v0``, ``halfcheetah-sac-replay-v0``; write ``./NAME`` for a file of that name); a
     file of a kind that its suffix tells (.hdf5, .h5: D4RL; .npy: contiguous table; .npz: D4RL
-    columns; .pkl, .gz: BEAR pickle, or mjrl's list of trajectories); a folder of softlearning
-    checkpoints. D4RL's files are looked for in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets`` and,
-    if they are in neither, put into the first of the two that is set.
+    columns; .csv, .csv.gz: named columns, see ``table_columns``; .pkl, .gz: BEAR pickle, or mjrl's
+    list of trajectories); a folder of softlearning checkpoints. FILE.columns.json beside a .csv,
+    .hdf5 or .npz gives the bounds of its actions, which are then mapped to [-1, 1] (D-141). D4RL's
+    files are looked for in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets`` and, if they are in
+    neither, put into the first of the two that is set.
 
     Args:
         spec: see above.
@@ -88,6 +95,8 @@ def load_dataset(
     """
     if spec.startswith(minari.PREFIX):
         dataset = _load_minari(spec.removeprefix(minari.PREFIX), allow_download)
+    elif tables.is_table(Path(spec)):
+        dataset = _load_csv(Path(spec).expanduser(), next_observations)
     else:
         path, info = resolve(spec, allow_download=allow_download)
         if path.suffix.lower() in _HDF5_SUFFIXES:
@@ -112,6 +121,8 @@ def load_dataset(
             task=info.task if info else _task_of_file(path),
             rows_in_file=rows,
         )
+        if info is None:
+            dataset = _scaled_by_file(dataset, path)
     validate(dataset.transitions, source=spec, obs_dim=obs_dim, act_dim=act_dim)
     return dataset
 
@@ -223,6 +234,45 @@ def _read_table(
         return paired, [path], trajectories.trajectory_rows(content)
     transitions = sources.as_transitions(content, source=str(path))
     return transitions, [path], len(transitions.rewards)
+
+
+def _load_csv(path: Path, next_observations: NextObservations) -> Dataset:
+    if path.is_dir() or not path.exists():
+        raise InputError(f"{path} is a folder." if path.is_dir() else f"there is no file {path}.")
+    table = tables.read_csv(path, terminal_rows=next_observations != "drop")
+    if next_observations == "file" and table.columns.next_observations is None:
+        raise InputError(
+            f"next_observations='file' needs columns next_obs_NAME, but {path} has none; use "
+            "'shift' or 'drop'."
+        )
+    beside = table_columns.columns_file(path)
+    return Dataset(
+        name=path.name,
+        path=path,
+        sha256=sha256_of([path, *([beside] if beside.exists() else [])]),
+        transitions=table.transitions,
+        task=None,
+        rows_in_file=table.rows_in_file,
+        action_bounds=table.action_bounds,
+        columns=table.columns,
+    )
+
+
+def _scaled_by_file(dataset: Dataset, path: Path) -> Dataset:
+    """Map the actions to [-1, 1] if a columns file beside ``path`` gives their bounds."""
+    entries = table_columns.read_columns_file(path)
+    named = [key for key in entries if key not in ("action_low", "action_high")]
+    if named:
+        raise InputError(
+            f"{table_columns.columns_file(path)}: {named[0]} has a meaning beside a .csv only; "
+            "beside other files give action_low and action_high."
+        )
+    bounds = table_columns.action_bounds(entries, path)
+    if bounds is None:
+        return dataset
+    scaled = bounds.scale(dataset.transitions.actions, source=str(path))
+    transitions = dataset.transitions._replace(actions=scaled)
+    return dataclasses.replace(dataset, transitions=transitions, action_bounds=bounds)
 
 
 def _load_minari(dataset_id: str, allow_download: bool) -> Dataset:

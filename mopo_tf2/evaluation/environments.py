@@ -8,6 +8,7 @@ limit of its own: episodes are cut by whoever runs them (Q-85).
 import dataclasses
 import difflib
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv
 from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
 
+from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.d4rl_physics import with_old_inertias
 from mopo_tf2.evaluation.own_tasks import make_own_environment
@@ -153,8 +155,8 @@ class EnvironmentInfo:
     """What a run records about its environment.
 
     Attributes:
-        task: a name of ``TASKS`` or the user's ``module:function``.
-        physics: "d4rl", "gymnasium", or "own" for a task of the user's.
+        task: a name of ``TASKS``, the user's ``module:function``, or "none".
+        physics: "d4rl", "gymnasium", "own" for a task of the user's, or "none".
         obs_dim: size of an observation, O.
         act_dim: size of an action, A.
         action_low: [A] lower bounds of the simulator's actions.
@@ -205,6 +207,29 @@ def make_environment(
     if physics == "d4rl":
         return row.d4rl_class(render_mode=render_mode, **row.arguments)
     return gymnasium.make(row.gymnasium_id, render_mode=render_mode).unwrapped
+
+
+def no_environment_info(
+    obs_dim: int, act_dim: int, action_bounds: tuple[Sequence[float], Sequence[float]] | None = None
+) -> EnvironmentInfo:
+    """Describe a task of which there is nothing but data (D-144).
+
+    Args:
+        obs_dim: O.
+        act_dim: A.
+        action_bounds: low and high of the actions in the data's own units; None: -1 and 1.
+    """
+    low, high = action_bounds or ([-1.0] * act_dim, [1.0] * act_dim)
+    return EnvironmentInfo(
+        task=NO_ENVIRONMENT,
+        physics=NO_ENVIRONMENT,
+        obs_dim=obs_dim,
+        act_dim=act_dim,
+        action_low=tuple(low),
+        action_high=tuple(high),
+        gymnasium_version=importlib.metadata.version("gymnasium"),
+        mujoco_version=importlib.metadata.version("mujoco"),
+    )
 
 
 def environment_info(

@@ -16,7 +16,7 @@ from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.types import Transitions
 
-ROWS, O, A = 60, 17, 6
+ROWS, OBS_DIM, ACT_DIM = 60, 17, 6
 LOOP = {
     "epoch_length": 6,
     "n_epochs": 3,
@@ -72,8 +72,10 @@ def transitions():
     def draw(width):
         return randoms.uniform(-1, 1, size=(ROWS, width)).astype(np.float32)
 
-    observations = 0.1 * draw(O)
-    return Transitions(observations, draw(A), observations + 0.05 * draw(O), draw(1), draw(1) > 0.9)
+    observations = 0.1 * draw(OBS_DIM)
+    return Transitions(
+        observations, draw(ACT_DIM), observations + 0.05 * draw(OBS_DIM), draw(1), draw(1) > 0.9
+    )
 
 
 def tiny_config(method, **changes):
@@ -171,7 +173,7 @@ def test_training_moves_the_policy(runs, make):
 def test_the_exported_policy_acts_as_the_trained_one(runs):
     policy = runs["whole"].policy
     read = type(policy).from_exported(*policy.exported())
-    observations = np.random.RandomState(1).uniform(-1, 1, (3, O)).astype(np.float32)
+    observations = np.random.RandomState(1).uniform(-1, 1, (3, OBS_DIM)).astype(np.float32)
     actions = policy.acting(3, seed=5)(observations)
     np.testing.assert_array_equal(read.acting(3, seed=5)(observations), actions)
     assert np.all(np.abs(actions) <= 1.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mopo_tf2.algorithms.cloning_start import clone_behaviour
-from mopo_tf2.algorithms.morel import MOReL, episode_starts
+from mopo_tf2.algorithms.morel import MOReL
 from mopo_tf2.configs.morel import MORELConfig
 from mopo_tf2.dynamics.termination import never
 from mopo_tf2.errors import InputError
@@ -142,15 +142,6 @@ def test_restoring_other_sizes_is_refused(make):
     other = make(policy_hidden_layer_sizes=(5,))
     with pytest.raises(ValueError, match="shape"):
         other.restore(make().arrays(), make().counters())
-
-
-def test_episode_starts_are_told_from_the_order_of_the_rows():
-    states = np.float32([0, 1, 2, 5, 6, 9])[:, None]
-    successors = np.float32([1, 2, 3, 6, 9, 0])[:, None]
-    terminals = np.array([[False]] * 4 + [[True], [False]])
-    rows = Transitions(states, states, successors, states, terminals)
-    # 2 -> 3 is not 5; 6 -> 9 is, but row 4 is terminal.
-    np.testing.assert_array_equal(episode_starts(rows), [0, 3, 5])
 
 
 def test_paths_start_where_they_are_told_to():

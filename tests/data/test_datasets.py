@@ -153,9 +153,9 @@ def test_path_that_is_not_there_is_refused(spec):
 
 
 def test_file_of_no_known_kind_is_refused(folders):
-    (folders / "data.csv").write_text("1,2")
+    (folders / "data.xlsx").write_text("1,2")
     with pytest.raises(InputError, match="no known kind"):
-        load_dataset(str(folders / "data.csv"))
+        load_dataset(str(folders / "data.xlsx"))
 
 
 def test_tables_of_the_original_load_by_their_suffix(folders):

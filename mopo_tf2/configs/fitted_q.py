@@ -1,0 +1,36 @@
+"""Coefficients of fitted-Q evaluation."""
+
+import dataclasses
+
+from mopo_tf2.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FittedQConfig:
+    """Fitted-Q evaluation (Le, Voloshin and Yue 2019, Algorithm 3), with networks."""
+
+    steps: int = 10_000
+    """Gradient steps; tau * steps is the number of backups of the value, about."""
+    discount: float = 0.99
+    """gamma, per step; below 1, since the horizon has no end."""
+    num_critics: int = 5
+    """Critics with initial weights of their own; their spread is the reported interval."""
+    hidden_layer_sizes: tuple[int, ...] = (128, 128)
+    """Hidden units of each critic."""
+    lr: float = 3e-4
+    """Adam's learning rate."""
+    batch_size: int = 256
+    """Rows of one gradient step."""
+    tau: float = 0.05
+    """Share of the critics that moves into the target critics at each step."""
+    steps_per_call: int = 100
+    """Gradient steps per compiled call: speed only."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "num_critics", "lr", "batch_size", "tau", "steps_per_call"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be positive, got {getattr(self, name)}.")
+        if not 0.0 <= self.discount < 1.0:
+            raise InputError(f"discount must lie in [0, 1), got {self.discount}.")
+        if self.tau > 1.0:
+            raise InputError(f"tau must lie in (0, 1], got {self.tau}.")

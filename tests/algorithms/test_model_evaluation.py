@@ -1,0 +1,78 @@
+"""Evaluation inside the learned model."""
+
+import numpy as np
+import pytest
+
+from mopo_tf2.algorithms.model_evaluation import (
+    MODEL_EVALUATION_KEYS,
+    model_return_statistics,
+    run_model_episodes,
+)
+from mopo_tf2.dynamics.model_env import ModelStep
+
+
+class Countdown:
+    """A model whose state goes down by the action and ends at 0; rewards are 10 minus 2."""
+
+    def step(self, observations, actions, random_state, *, deterministic=False):
+        reached = observations.astype(np.float64) - actions
+        rows = len(observations)
+        raw, penalties = np.full((rows, 1), 10.0), np.ones((rows, 1), np.float32)
+        means = np.zeros((rows, 2), np.float32)
+        ends = reached[:, :1] <= 0
+        return ModelStep(reached, raw - 2 * penalties, ends, raw, penalties, means, means)
+
+
+def one(observations):
+    return np.ones((len(observations), 1), np.float32)
+
+
+@pytest.fixture
+def episodes():
+    starts = np.array([[2.0], [9.0], [1.0]], np.float32)
+    return run_model_episodes(Countdown(), one, starts, 4, np.random.RandomState(0))
+
+
+def test_episodes_run_until_the_end_or_the_horizon(episodes):
+    assert episodes.lengths.tolist() == [2, 4, 1]
+    assert episodes.terminated.tolist() == [True, False, True]
+
+
+def test_raw_and_penalised_returns_are_kept_apart(episodes):
+    assert episodes.returns.tolist() == [20, 40, 10]
+    assert episodes.penalized_returns.tolist() == [16, 32, 8]
+
+
+def test_statistics_have_names_that_say_where_they_are_from(episodes):
+    statistics = model_return_statistics(episodes)
+    assert tuple(statistics) == MODEL_EVALUATION_KEYS
+    assert not any(name.startswith("evaluation/") for name in statistics)
+    assert statistics["model_evaluation/return-average"] == pytest.approx(70 / 3)
+    assert statistics["model_evaluation/penalized-return-average"] == pytest.approx(56 / 3)
+    assert statistics["model_evaluation/episode-length-max"] == 4
+    assert statistics["model_evaluation/penalty-mean"] == 1
+
+
+def test_each_step_is_reported():
+    seen = []
+    starts = np.array([[2.0]], np.float32)
+    run_model_episodes(
+        Countdown(), one, starts, 9, np.random.RandomState(0), on_step=lambda *at: seen.append(at)
+    )
+    assert seen == [(1, 9), (2, 9)]
+
+
+def test_mopo_without_environments_evaluates_in_its_model(tiny):
+    algorithm = tiny(eval_n_episodes=3, model_eval_horizon=4, n_epochs=1)
+    (metrics,) = algorithm.train()
+    assert np.isnan(metrics["evaluation/return-average"])
+    assert metrics["model_evaluation/episode-length-avg"] == 4
+    assert all(np.isfinite(metrics[name]) for name in MODEL_EVALUATION_KEYS)
+
+
+def test_evaluation_in_the_model_draws_from_no_stream_of_the_run(tiny):
+    with_evaluation = list(tiny(eval_n_episodes=3, model_eval_horizon=4).train())
+    without = list(tiny(eval_n_episodes=0).train())
+    for metrics, plain in zip(with_evaluation, without, strict=True):
+        assert not any(name in plain for name in MODEL_EVALUATION_KEYS)
+        assert metrics["Q_loss"] == plain["Q_loss"]
