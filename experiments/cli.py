@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from experiments import commands as command_functions
+from experiments.cli_data import add_collect, add_join, add_relabel
 from experiments.cli_fqe import add_fqe
 from experiments.cli_results import add_plot, add_report, add_view
 from experiments.cli_sweep import add_sweep
@@ -77,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     add_sweep(commands)
     _add_evaluate(commands)
     add_fqe(commands)
-    _add_collect(commands)
+    add_collect(commands)
+    add_relabel(commands)
+    add_join(commands)
     add_plot(commands)
     add_table(commands)
     add_report(commands)
@@ -107,7 +110,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add(
         "config",
         metavar="CONFIG",
-        help="a shipped configuration (halfcheetah_mixed), a D4RL id (halfcheetah-medium-v2), own "
+        help="a shipped configuration (halfcheetah_mixed), a D4RL id (halfcheetah-medium-v2), "
+        "halfcheetah_jump or ant_angle (their data are to be made: mopo-tf2 collect --help), own "
         "(your data and no simulator: docs/own_data.md), or a .json file of the form of a run's "
         "config.json",
     )
@@ -134,9 +138,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--environment",
         metavar="TASK",
-        help="evaluate in this task instead: halfcheetah, hopper, walker2d, ant, your own "
-        "module:function that makes a Gymnasium environment, or none: evaluate in the learned "
-        "model",
+        help="evaluate in this task instead: halfcheetah, hopper, walker2d, ant, halfcheetah-jump, "
+        "ant-angle, your own module:function that makes a Gymnasium environment, or none: evaluate "
+        "in the learned model",
     )
     add(
         "--termination",
@@ -198,23 +202,6 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--episodes", type=int, default=10, help="number of episodes (10)")
     parser.add_argument("--seed", type=int, default=0, help="of the episodes' resets (0)")
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="film the first episode")
-
-
-def _add_collect(commands: Any) -> None:
-    parser = _add(
-        commands,
-        "collect",
-        command_functions.collect,
-        help="write a D4RL-format dataset from a task",
-    )
-    add = parser.add_argument
-    add("task", metavar="TASK", help="halfcheetah, hopper, walker2d, ant, or module:function")
-    add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
-    add("--n", type=int, required=True, help="number of transitions")
-    add("--policy", default="random", metavar="random|RUN", help="uniform actions, or a run's")
-    add("--seed", type=int, default=0, help="of resets and actions (0)")
-    add("--physics", choices=("d4rl", "gymnasium"), default="d4rl", help="(d4rl)")
-    add("--max-path-length", type=int, default=1000, help="steps of an episode (1000)")
 
 
 def _add_demo(commands: Any) -> None:

@@ -113,25 +113,6 @@ def evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def collect(options: argparse.Namespace) -> int:
-    """Write a dataset."""
-    from experiments.collect_task import collect_task
-
-    print(
-        collect_task(
-            options.task,
-            options.out,
-            options.n,
-            policy=options.policy,
-            seed=options.seed,
-            physics=options.physics,
-            max_path_length=options.max_path_length,
-        ),
-        flush=True,
-    )
-    return 0
-
-
 def demo(options: argparse.Namespace) -> int:
     """Run the demo."""
     from mopo_tf2.device import use_device

@@ -1,5 +1,6 @@
 """A run's policy in its real environment, or, where there is none, in its model."""
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,9 @@ def _run(saved: SavedPolicy, episodes: int, seed: int) -> Episodes:
 def _summary(saved: SavedPolicy, result: Episodes, episodes: int, seed: int) -> str:
     metadata, statistics = saved.metadata, return_statistics(result)
     score = math.nan
-    if ":" not in metadata["environment"]:
-        average = statistics["evaluation/return-average"]
-        score = normalized_score(average, *reference_scores(metadata["environment"]))
+    with contextlib.suppress(InputError):  # a task that D4RL has no reference returns for
+        references = reference_scores(metadata["environment"])
+        score = normalized_score(statistics["evaluation/return-average"], *references)
     values = {name.removeprefix("evaluation/"): value for name, value in statistics.items()}
     return (
         f"{metadata['environment']} ({metadata['physics']} physics), policy of epoch "

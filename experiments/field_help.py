@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import itertools
 import textwrap
+from collections.abc import Collection
 from typing import Any
 
 from mopo_tf2.config import LoopConfig, OfflineSACConfig
@@ -57,6 +58,26 @@ def field_help() -> str:
     return "\n".join(lines)
 
 
+def class_help(cls: type[Any], leave_out: Collection[str] = ()) -> str:
+    """Return the fields of one configuration class and of its parts, but those of ``leave_out``."""
+    lines = []
+    for owner in (cls, *parts(cls).values()):
+        docs = field_docs(owner)
+        for field in dataclasses.fields(owner):
+            if field.name not in parts(owner) and field.name not in leave_out:
+                lines += _field_lines(field, docs[field.name])
+    return "\n".join(lines)
+
+
+def _field_text(field: "dataclasses.Field[object]", doc: str) -> str:
+    return f"{field.name} = {_default(field)}: {doc}"
+
+
+def _field_lines(field: "dataclasses.Field[object]", doc: str) -> list[str]:
+    text = _field_text(field, doc)
+    return textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="      ")
+
+
 def _new_fields(cls: type[LoopConfig], part: str, said: set[str]) -> list[str]:
     """Describe the fields of ``cls``, or of its part ``part``, that were not said yet."""
     owner = parts(cls)[part] if part else cls
@@ -64,10 +85,10 @@ def _new_fields(cls: type[LoopConfig], part: str, said: set[str]) -> list[str]:
     for field in dataclasses.fields(owner):
         if field.name in parts(owner) or field.name in cls.FIXED:
             continue
-        text = f"{field.name} = {_default(field)}: {docs[field.name]}"
+        text = _field_text(field, docs[field.name])
         if text not in said:
             said.add(text)
-            lines += textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="      ")
+            lines += _field_lines(field, docs[field.name])
     return lines
 
 

@@ -5,6 +5,10 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 
+class Interrupted(Exception):
+    """The user stopped a run; the message says what is kept and how to go on."""
+
+
 class Interrupts:
     """While active, the first SIGINT or SIGTERM asks to stop, the second one stops at once.
 

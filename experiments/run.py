@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.exports import export_model, export_policy, load_model
 from experiments.files import ensure_writable_folder
+from experiments.interrupts import Interrupted as Interrupted
 from experiments.interrupts import Interrupts
 from experiments.logging import RunLogger, truncate_progress
 from experiments.own_data import describe_table, has_simulator, where_evaluated
@@ -30,10 +31,6 @@ _CHECKPOINTS = "checkpoints"
 _HOLDOUT_FILE = "model_holdout.csv"
 _MAY_CHANGE = ("n_epochs", "checkpoint_frequency")
 """Fields that a resumed run may have otherwise than the run that it continues."""
-
-
-class Interrupted(Exception):
-    """The user stopped a run; the message says what is kept and how to go on."""
 
 
 class _HoldoutLog:

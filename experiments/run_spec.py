@@ -10,6 +10,7 @@ from mopo_tf2 import config_fields as configuration
 from mopo_tf2.config import LoopConfig
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, convert_config, find_method
+from mopo_tf2.configs.ood import OOD_TASKS
 from mopo_tf2.configs.own import NO_ENVIRONMENT, OWN, own_config
 from mopo_tf2.errors import InputError
 
@@ -84,7 +85,7 @@ def named_spec(name: str) -> RunSpec:
     return RunSpec(
         name=name,
         dataset=task.dataset_id,
-        environment=task.domain,
+        environment=task.environment,
         termination=task.domain,
         physics="d4rl",
         seed=0,
@@ -96,13 +97,15 @@ def build_spec(name: str, overrides: Overrides) -> RunSpec:
     """Return the run ``name`` with ``overrides`` applied.
 
     Raises:
-        InputError: if a name, a field or a value is unfit.
+        InputError: if a name, a field or a value is unfit, or there are no data.
 
     Original: examples/development/__init__.py:get_variant_spec
     """
     spec = apply_overrides(named_spec(name), overrides)
     if not spec.dataset:
-        raise InputError(f"{name} has no data of its own: name yours with --dataset FILE.")
+        task = OOD_TASKS.get(name.replace("-", "_"))
+        how = f": {task.recipe}" if task else ""
+        raise InputError(f"{name} has no data of its own: name yours with --dataset FILE{how}.")
     return spec
 
 

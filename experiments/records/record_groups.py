@@ -79,7 +79,7 @@ def canonical_config(name: str) -> str:
     ``halfcheetah-medium-v2`` and ``halfcheetah_medium`` are one configuration on two datasets.
     """
     try:
-        return find_task(name).original.removesuffix(".py")
+        return find_task(name).name
     except InputError:
         return name
 

@@ -64,7 +64,7 @@ def compare_with_published(record: RunRecord, published: PublishedTable | None) 
 def _compare_by_task(record: RunRecord, published: PublishedTable) -> Comparison:
     batch, problem = batch_returns(record)
     notes = [problem] if problem else []
-    names = (record.config, PurePath(record.dataset).stem)
+    names = tuple(dict.fromkeys((record.config, record.task, PurePath(record.dataset).stem)))
     method = method_title(record.method)
     entry = next(filter(None, (published.own(name, method) for name in names)), None)
     if entry is None:

@@ -5,6 +5,7 @@ import difflib
 import re
 
 from mopo_tf2.config import MOPOConfig
+from mopo_tf2.configs.ood import OOD_TASKS, OODTask
 from mopo_tf2.errors import InputError
 
 
@@ -26,9 +27,19 @@ class Task:
     original: str
 
     @property
+    def name(self) -> str:
+        """The original's name of the configuration."""
+        return self.original.removesuffix(".py")
+
+    @property
     def domain(self) -> str:
         """Name of the environment and of the termination function."""
         return self.dataset_id.partition("-")[0]
+
+    @property
+    def environment(self) -> str:
+        """The task in which policies are evaluated."""
+        return self.domain
 
     def config(self) -> MOPOConfig:
         """Return the configuration as the original resolves it (recorded in variants.json)."""
@@ -45,7 +56,7 @@ def _task(dataset_id: str, rollout_length: int, penalty_coeff: float, original: 
 
 
 TASKS: dict[str, Task] = {
-    task.original.removesuffix(".py"): task
+    task.name: task
     for task in (
         _task("halfcheetah-random-v0", 5, 0.5, "halfcheetah_random.py"),
         _task("halfcheetah-medium-v0", 1, 1.0, "halfcheetah_medium.py"),
@@ -66,24 +77,31 @@ TASKS: dict[str, Task] = {
 _VERSION = re.compile(r"-v[012]$")
 
 
-def find_task(name: str) -> Task:
-    """Return the configuration by the original's name or by dataset id.
+def find_task(name: str) -> Task | OODTask:
+    """Return the configuration by the original's name, by dataset id, or of the paper's own tasks.
 
     ``halfcheetah_mixed``, ``halfcheetah-medium-replay-v0`` and ``halfcheetah-mixed-v0`` name the
     same one; v1 and v2 data have the hyper-parameters of v0, and their own data.
+    ``halfcheetah_jump`` and ``halfcheetah-jump`` name the same one too.
 
     Raises:
         InputError: if there is none; names the nearest.
     """
     if name in TASKS:
         return TASKS[name]
+    if name.replace("-", "_") in OOD_TASKS:
+        return OOD_TASKS[name.replace("-", "_")]
     canonical = name.replace("-mixed-", "-medium-replay-")
     for task in TASKS.values():
         if _VERSION.sub("", task.dataset_id) == _VERSION.sub("", canonical):
             if _VERSION.search(canonical):
                 return dataclasses.replace(task, dataset_id=canonical)
             break
-    known = [*TASKS, *(task.dataset_id for task in TASKS.values())]
+    known = [*TASKS, *OOD_TASKS, *(task.dataset_id for task in TASKS.values())]
     nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"there are {', '.join(TASKS)}."
+    hint = (
+        f"did you mean {' or '.join(nearest)}?"
+        if nearest
+        else f"there are {', '.join([*TASKS, *OOD_TASKS])}."
+    )
     raise InputError(f"no configuration '{name}': {hint}")

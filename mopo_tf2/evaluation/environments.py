@@ -1,8 +1,9 @@
-"""The tasks: gym v2's four with D4RL's physics or with today's, and the user's own.
+"""The tasks: gym v2's four and the paper's own, with D4RL's physics or with today's; the user's.
 
 ``physics="d4rl"`` moves and rewards as gym v2 on MuJoCo 2.1.0 did, on which D4RL's data were
-collected; ``physics="gymnasium"`` is Gymnasium's plain v5 task. No environment made here has a time
-limit of its own: episodes are cut by whoever runs them (Q-85).
+collected; ``physics="gymnasium"`` is Gymnasium's plain v5 task (for the paper's own: its model and
+masses, with the same observations and rewards). No environment made here has a time limit of its
+own: episodes are cut by whoever runs them (Q-85).
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import difflib
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import mujoco
@@ -25,6 +26,12 @@ from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
 from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.d4rl_physics import with_old_inertias
+from mopo_tf2.evaluation.ood_tasks import (
+    AntAngle,
+    AntStraight,
+    HalfCheetahCapped,
+    HalfCheetahJump,
+)
 from mopo_tf2.evaluation.own_tasks import make_own_environment
 
 PHYSICS = ("d4rl", "gymnasium")
@@ -109,40 +116,80 @@ class D4RLAnt(_D4RLPhysics, AntEnv):
     Original: mopo/env/ant.py:AntEnv.step; mopo/env/ant.py:AntEnv._get_obs
     """
 
+    stored_infos: ClassVar[tuple[str, ...]] = AntStraight.stored_infos
+
     @property
     def healthy_reward(self) -> float:
         """Paid on every step (D-82)."""
         return float(self._healthy_reward)
 
 
+class D4RLHalfCheetahCapped(_D4RLPhysics, HalfCheetahCapped):
+    """``HalfCheetahCapped`` with D4RL's physics."""
+
+
+class D4RLHalfCheetahJump(_D4RLPhysics, HalfCheetahJump):
+    """``HalfCheetahJump`` with D4RL's physics."""
+
+
+class D4RLAntStraight(_D4RLPhysics, AntStraight):
+    """``AntStraight`` with D4RL's physics: moves and rewards as ``D4RLAnt``."""
+
+
+class D4RLAntAngle(_D4RLPhysics, AntAngle):
+    """``AntAngle`` with D4RL's physics."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Task:
-    gymnasium_id: str
+    """A built-in task; ``gymnasium`` is an id of Gymnasium's, or a class."""
+
+    gymnasium: str | type[MujocoEnv]
     d4rl_class: type[_D4RLPhysics]
     arguments: dict[str, Any]
 
 
 _TASKS = {
     "halfcheetah": _Task(
-        gymnasium_id="HalfCheetah-v5",
+        gymnasium="HalfCheetah-v5",
         d4rl_class=D4RLHalfCheetah,
         arguments={"xml_file": "half_cheetah.xml"},
     ),
     "hopper": _Task(
-        gymnasium_id="Hopper-v5", d4rl_class=D4RLHopper, arguments={"xml_file": "hopper.xml"}
+        gymnasium="Hopper-v5", d4rl_class=D4RLHopper, arguments={"xml_file": "hopper.xml"}
     ),
     # Not walker2d_v5.xml, which has another foot friction.
     "walker2d": _Task(
-        gymnasium_id="Walker2d-v5", d4rl_class=D4RLWalker2d, arguments={"xml_file": "walker2d.xml"}
+        gymnasium="Walker2d-v5", d4rl_class=D4RLWalker2d, arguments={"xml_file": "walker2d.xml"}
     ),
     "ant": _Task(
-        gymnasium_id="Ant-v5",
+        gymnasium="Ant-v5",
         d4rl_class=D4RLAnt,
         arguments={
             "xml_file": "ant.xml",
             "include_cfrc_ext_in_observation": False,
             "contact_cost_weight": 0.0,
         },
+    ),
+    "halfcheetah-capped": _Task(
+        gymnasium=HalfCheetahCapped,
+        d4rl_class=D4RLHalfCheetahCapped,
+        arguments={"xml_file": "half_cheetah.xml"},
+    ),
+    "halfcheetah-jump": _Task(
+        gymnasium=HalfCheetahJump,
+        d4rl_class=D4RLHalfCheetahJump,
+        arguments={"xml_file": "half_cheetah.xml"},
+    ),
+    "ant-straight": _Task(
+        gymnasium=AntStraight,
+        d4rl_class=D4RLAntStraight,
+        arguments={"xml_file": "ant.xml", "include_cfrc_ext_in_observation": False},
+    ),
+    "ant-angle": _Task(
+        gymnasium=AntAngle,
+        d4rl_class=D4RLAntAngle,
+        arguments={"xml_file": "ant.xml", "include_cfrc_ext_in_observation": False},
     ),
 }
 
@@ -206,7 +253,9 @@ def make_environment(
     row = _TASKS[task]
     if physics == "d4rl":
         return row.d4rl_class(render_mode=render_mode, **row.arguments)
-    return gymnasium.make(row.gymnasium_id, render_mode=render_mode).unwrapped
+    if isinstance(row.gymnasium, str):
+        return gymnasium.make(row.gymnasium, render_mode=render_mode).unwrapped
+    return row.gymnasium(render_mode=render_mode, **row.arguments)
 
 
 def no_environment_info(

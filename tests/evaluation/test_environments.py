@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mopo_tf2.errors import InputError
-from mopo_tf2.evaluation.environments import TASKS, environment_info, make_environment
+from mopo_tf2.evaluation.environments import environment_info, make_environment
 
 RECORDING = Path(__file__).resolve().parents[2] / "parity/recordings/environment_steps.npz"
 RECORDED_NAMES = {
@@ -17,10 +17,11 @@ RECORDED_NAMES = {
     "hopper": "hopper",
     "walker2d": "walker2d",
     "ant": "antangle",
+    "ant-straight": "antangle",
 }
 
 
-@pytest.fixture(params=TASKS)
+@pytest.fixture(params=RECORDED_NAMES)
 def task(request: pytest.FixtureRequest) -> Any:
     return request.param
 

@@ -162,7 +162,7 @@ def test_only_the_first_reset_is_seeded(tmp_path: Path) -> None:
     walk = Walk(2)
     collected(tmp_path, walk, 6)
     assert walk.seeds[0] is not None
-    assert walk.seeds[1:] == [None] * 3
+    assert walk.seeds[1:] == [None] * 2
 
 
 def test_attributes_and_compression_are_written(tmp_path: Path) -> None:
