@@ -21,7 +21,10 @@ def test_next_observations_are_those_of_the_episode(task):
         observations.append(following[-1])
     simulator = Simulator(make_environment(task))
     got = simulator.next_observations(np.array(observations[:-1]), np.array(actions, np.float32))
-    np.testing.assert_allclose(got, following, atol=1e-4)
+    # Hopper and Walker2d show velocities up to 10 only: beyond, the state is not in what they show.
+    whole = np.abs(observations[:-1]).max(axis=1) < (10.0 if task in ("hopper", "walker2d") else 99)
+    assert whole.sum() >= 3
+    np.testing.assert_allclose(got[whole], np.array(following)[whole], atol=1e-5)
 
 
 def test_rows_do_not_depend_on_the_rows_before_them():

@@ -26,7 +26,8 @@ def write_run(
     """Write a run whose evaluations have these normalised scores.
 
     ``asked`` epochs (as many as there are scores, if None). ``changes``: settings of the
-    algorithm, or physics, environment, sha256, source, model.
+    algorithm, or physics, environment, sha256, source, model, method. Without a method the folder
+    is as those of before there were others than MOPO.
     """
     shipped = find_task(config)
     name = dataset or shipped.dataset_id
@@ -35,19 +36,29 @@ def write_run(
     sha256 = changes.pop("sha256", SHA256)
     source = changes.pop("source", name)
     model = changes.pop("model", None)
-    algorithm = {
+    named = {"method": changes.pop("method")} if "method" in changes else {}
+    of_mopo = {
         "rollout_length": shipped.rollout_length,
         "penalty_coeff": shipped.penalty_coeff,
+    }
+    algorithm = {
+        **(of_mopo if named.get("method", "mopo") == "mopo" else {}),
         "n_epochs": len(scores) if asked is None else asked,
         **changes,
     }
-    what = {"dataset": source, "physics": physics, "seed": seed, "environment": environment}
+    what = {
+        **named,
+        "dataset": source,
+        "physics": physics,
+        "seed": seed,
+        "environment": environment,
+    }
     recorded = {"dataset": {"name": name, "sha256": sha256}}
     params = {"config": config, "dataset": name, "task": environment, "physics": physics}
     with RunLogger(folder, tensorboard=False) as logger:
         logger.write_configuration(
             {"name": config, "model": model, **what, "algorithm": algorithm, "recorded": recorded},
-            {**params, "seed": seed, "model_from": model or "none", **algorithm},
+            {**params, **named, "seed": seed, "model_from": model or "none", **algorithm},
         )
         for epoch, score in enumerate(scores):
             logger.write(

@@ -12,6 +12,7 @@ from experiments.pictures.curve_groups import curve_groups
 from experiments.pictures.curve_panels import RETURN_KEY, SCORE_LABEL, score_axis
 from experiments.pictures.plots import learning_curves_figure, plot_learning_curves
 from experiments.records.run_groups import by_configuration, group_labels, read_run
+from tests.experiments.run_folders import write_run
 from mopo_tf2.errors import InputError
 
 ORIGINAL = Path(__file__).parents[3] / "parity/reference_curves/halfcheetah_mixed-sac_replay-seed0"
@@ -269,3 +270,9 @@ def test_broken_params_are_an_input_error(tmp_path, content):
     (run / "params.json").write_text(content)
     with pytest.raises(InputError, match=r"params\.json is not a JSON object"):
         plot_learning_curves([run], tmp_path / "curve.png")
+
+
+def test_methods_name_the_curves_of_one_configuration(tmp_path):
+    a = write_run(tmp_path / "a", [1.0])
+    b = write_run(tmp_path / "b", [1.0], method="morel")
+    assert group_labels([[read_run(a)], [read_run(b)]]) == ["MOPO", "MOReL"]

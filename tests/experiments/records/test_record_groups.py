@@ -112,3 +112,24 @@ def test_empty_folders_are_in_no_group(tmp_path):
     write_run(tmp_path / "seed_0", [1.0])
     (tmp_path / "seed_1").mkdir()
     assert said(tmp_path) == [("halfcheetah-medium-replay-v0", [0])]
+
+
+def test_methods_are_rows_named_as_the_paper_does(tmp_path):
+    write_run(tmp_path / "a", [1.0])
+    write_run(tmp_path / "b", [1.0], method="mbpo", lr=1e-3)
+    write_run(tmp_path / "c", [1.0], method="bcq", lmbda=0.75)
+    assert {group.label for group in groups(tmp_path)} == {"MOPO", "MBPO", "BCQ"}
+
+
+def test_runs_of_before_there_were_methods_are_samples_of_mopo(tmp_path):
+    write_run(tmp_path / "a", [1.0], seed=0)
+    write_run(tmp_path / "b", [1.0], seed=1, method="mopo")
+    assert said(tmp_path) == [("halfcheetah-medium-replay-v0", [0, 1])]
+
+
+def test_settings_are_compared_within_a_method(tmp_path):
+    write_run(tmp_path / "a", [1.0], method="mopo")
+    for phi in (0.05, 0.1):
+        write_run(tmp_path / f"bcq{phi}", [1.0], method="bcq", phi=phi)
+    labels = {group.label for group in groups(tmp_path)}
+    assert labels == {"MOPO", "BCQ, phi=0.05", "BCQ, phi=0.1"}

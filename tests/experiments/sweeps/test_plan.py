@@ -222,3 +222,39 @@ def test_a_run_in_the_way_of_a_new_sweep_is_refused(tmp_path: Path) -> None:
     (run / "config.json").write_text("{}")
     with pytest.raises(InputError, match="holds a run already"):
         check_folder(tmp_path, plan_trials(request()), resume=False)
+
+
+def test_algorithms_are_folders_and_specs_of_their_own() -> None:
+    trials = plan_trials(request(tasks=["hopper_mixed"], seeds=1, algorithms=["mopo", "bc"]))
+    assert [trial.folder for trial in trials] == ["hopper_mixed/seed_0", "hopper_mixed-bc/seed_0"]
+    assert [trial.spec.method for trial in trials] == ["mopo", "bc"]
+
+
+def test_methods_that_differ_in_the_penalty_share_an_ensemble() -> None:
+    methods = ["mopo", "mbpo", "mopo-one-network", "bc"]
+    trials = plan_trials(
+        request(tasks=["hopper_mixed"], seeds=1, algorithms=methods, share_model=True)
+    )
+    models = {trial.folder: trial.model_folder for trial in trials}
+    assert models == {
+        "hopper_mixed/model_seed_0": None,
+        "hopper_mixed/seed_0": "hopper_mixed/model_seed_0",
+        "hopper_mixed-mbpo/seed_0": "hopper_mixed/model_seed_0",
+        "hopper_mixed-mopo-one-network/seed_0": None,
+        "hopper_mixed-bc/seed_0": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "message"), [(["mobo"], "did you mean mopo"), (["bc", "bc"], "bc twice")]
+)
+def test_unfit_algorithms_are_refused(algorithms: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plan_trials(request(algorithms=algorithms))
+
+
+def test_a_plan_with_methods_is_read_as_it_was_written(tmp_path: Path) -> None:
+    asked = request(algorithms=["mbpo", "morel"])
+    trials = plan_trials(asked)
+    write_plan(tmp_path, asked, trials)
+    assert read_plan(tmp_path) == trials

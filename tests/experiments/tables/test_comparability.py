@@ -116,3 +116,23 @@ def test_other_task_is_not_in_table_2(tmp_path):
     assert comparison.notes == (
         "mopo-table2 has no task called halfcheetah_mixed or halfcheetah or mine",
     )
+
+
+@pytest.mark.parametrize("method", ["bc", "sac", "morel"])
+def test_a_method_has_its_own_number(tmp_path, method):
+    published = read_published("mopo-table1").of("halfcheetah-medium-replay-v0")
+    printed = {entry.method.lower(): entry.value for entry in published}[method]
+    comparison = compare(tmp_path / "run", method=method)
+    assert comparison.published.value == printed
+
+
+def test_a_method_without_a_number_says_so(tmp_path):
+    comparison = compare(tmp_path / "run", method="bcq")
+    assert comparison.published is None
+    assert comparison.notes == ("no number of BCQ is published for halfcheetah-medium-replay-v0",)
+
+
+def test_a_method_of_table_2_has_its_number(tmp_path):
+    data = jump_data(tmp_path / "halfcheetah-jump.hdf5", [1808.6, -3853.8])
+    comparison = compare(tmp_path / "run", "mopo-table2", method="mbpo", **data)
+    assert comparison.published.value == 2971.4
