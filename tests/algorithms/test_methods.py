@@ -15,54 +15,9 @@ from mopo_tf2.dynamics.termination import never
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.types import Transitions
+from tests.algorithms.tiny_methods import LOOP, TINY
 
 ROWS, OBS_DIM, ACT_DIM = 60, 17, 6
-LOOP = {
-    "epoch_length": 6,
-    "n_epochs": 3,
-    "eval_n_episodes": 2,
-    "max_path_length": 4,
-    "min_pool_size": 10,
-}
-SAC = {"hidden_layer_sizes": (4,), "batch_size": 8}
-MODEL = {
-    "rollout_batch_size": 5,
-    "rollout_chunk_size": 5,
-    "rollout_length": 2,
-    "model_train_freq": 3,
-    "hidden_dim": 4,
-    "model_batch_size": 8,
-    "model_max_epochs": 2,
-}
-MOPO = {**SAC, **MODEL, "num_networks": 3, "num_elites": 2}
-TINY = {
-    "mopo": MOPO,
-    "mbpo": MOPO,
-    "sac": SAC,
-    "bc": {"policy_hidden_sizes": (4,), "batch_size": 8},
-    "bcq": {
-        "vae_hidden_sizes": (4,),
-        "perturbation_hidden_sizes": (4,),
-        "critic_hidden_sizes": (4,),
-        "batch_size": 8,
-        "num_evaluation_actions": 5,
-    },
-    "morel": {
-        "dynamics_hidden_layer_sizes": (4,),
-        "dynamics_batch_size": 8,
-        "dynamics_epochs": 2,
-        "policy_hidden_layer_sizes": (4,),
-        "bc_epochs": 1,
-        "bc_batch_size": 8,
-        "baseline_hidden_layer_sizes": (4,),
-        "num_trajectories": 6,
-        "horizon": 5,
-    },
-    "mopo-disagreement": MOPO,
-    "mopo-one-network": {**SAC, **MODEL},
-    "mopo-true-penalty": MOPO,
-}
-"""Settings by which a method's three epochs take seconds."""
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from experiments.pictures.curve_groups import curve_groups
 from experiments.pictures.curve_panels import RETURN_KEY, SCORE_LABEL, score_axis
 from experiments.pictures.plots import learning_curves_figure, plot_learning_curves
 from experiments.records.run_groups import by_configuration, group_labels, read_run
-from tests.experiments.run_folders import write_run
 from mopo_tf2.errors import InputError
+from tests.experiments.run_folders import write_run
 
 ORIGINAL = Path(__file__).parents[3] / "parity/reference_curves/halfcheetah_mixed-sac_replay-seed0"
 PARAMS = {"config": "halfcheetah_mixed", "penalty_coeff": 1.0, "n_epochs": 5}
