@@ -143,7 +143,7 @@ class LoopConfig:
     eval_n_episodes: int = 10
     """Evaluation episodes per epoch; 0 for none."""
     eval_deterministic: bool = True
-    """Evaluate tanh(mean); else sample."""
+    """Evaluate what the policy holds for best, its mode; else sample."""
     max_path_length: int = 1000
     """Longest evaluation episode, in steps (Q-85)."""
     min_pool_size: int = 1000

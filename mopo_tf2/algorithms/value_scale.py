@@ -1,0 +1,48 @@
+"""Units in which values of any rewards are of the size that networks learn well."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from mopo_tf2.types import FloatArray, Transitions
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueScale:
+    """Units in which the critics learn: value = shift / (1 - discount) + scale * (their output).
+
+    Rewards become ``(r - shift) / scale``. A constant reward then costs no capacity, and a task's
+    end, whose value is 0, has the output ``end_value``: this changes no fixed point.
+
+    shift:    mean reward of the data, reward units.
+    scale:    deviation of the rewards (root mean square if there are terminals, so that an end is
+              not out of all proportion) over sqrt(1 - discount), reward units.
+    discount: gamma.
+    """
+
+    shift: float
+    scale: float
+    discount: float
+
+    @classmethod
+    def of(cls, transitions: Transitions, discount: float) -> "ValueScale":
+        """Return the scale that fits the rewards of a dataset."""
+        rewards = np.asarray(transitions.rewards, np.float64)
+        shift, deviation = float(rewards.mean()), float(rewards.std())
+        if np.any(transitions.terminals):
+            deviation = math.hypot(shift, deviation)
+        return cls(shift, (deviation or 1.0) / math.sqrt(1.0 - discount), discount)
+
+    @property
+    def end_value(self) -> float:
+        """What the critics' output is where the task has ended."""
+        return -self.shift / (1.0 - self.discount) / self.scale
+
+    def rewards(self, rewards: FloatArray) -> FloatArray:
+        """Return rewards in the critics' units, float32."""
+        return ((np.asarray(rewards, np.float64) - self.shift) / self.scale).astype(np.float32)
+
+    def values(self, outputs: FloatArray) -> FloatArray:
+        """Return outputs of the critics in reward units, float64."""
+        return self.shift / (1.0 - self.discount) + self.scale * outputs.astype(np.float64)
