@@ -15,7 +15,14 @@ from experiments.logging import RunLogger, truncate_progress
 from experiments.own_data import describe_table, has_simulator, where_evaluated
 from experiments.progress import terminal_progress
 from experiments.run_parts import Parts, config_json, flat_parameters, load_data, make_parts
-from experiments.run_spec import Overrides, RunSpec, apply_overrides, named_spec, read_spec
+from experiments.run_spec import (
+    NAMED_FIELDS,
+    Overrides,
+    RunSpec,
+    apply_overrides,
+    named_spec,
+    read_spec,
+)
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.registry import make_algorithm
@@ -151,7 +158,7 @@ def resume_run(
 
 def _require_same_run(saved: RunSpec, wanted: RunSpec, folder: Path) -> None:
     """Refuse to continue a run as another one."""
-    for name in ("dataset", "environment", "termination", "physics", "seed", "method", "model"):
+    for name in NAMED_FIELDS:
         before, now = getattr(saved, name), getattr(wanted, name)
         if before != now:
             raise InputError(

@@ -1,4 +1,4 @@
-"""What defines one run, and the parts that are made from it."""
+"""What defines one run: from a name, a file and options."""
 
 import dataclasses
 import json
@@ -13,8 +13,6 @@ from mopo_tf2.configs.methods import DEFAULT_METHOD, convert_config, find_method
 from mopo_tf2.configs.ood import OOD_TASKS
 from mopo_tf2.configs.own import NO_ENVIRONMENT, OWN, own_config
 from mopo_tf2.errors import InputError
-
-_VERSIONED = ("tensorflow", "keras", "numpy", "gymnasium", "mujoco", "tensorflow-probability")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +40,10 @@ class RunSpec:
     algorithm: LoopConfig
     method: str = DEFAULT_METHOD
     model: str | None = None
+
+
+NAMED_FIELDS = ("dataset", "environment", "termination", "physics", "seed", "method", "model")
+"""Fields of ``RunSpec`` that have an option of their own, and that a resumed run must agree in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,9 +119,7 @@ def apply_overrides(spec: RunSpec, overrides: Overrides) -> RunSpec:
     """
     changes = {
         field: getattr(overrides, field)
-        for field in (
-            *("dataset", "environment", "termination", "physics", "seed", "method", "model"),
-        )
+        for field in NAMED_FIELDS
         if getattr(overrides, field) is not None
     }
     if overrides.seed is not None and not 0 <= overrides.seed < 2**32:
