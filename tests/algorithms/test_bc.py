@@ -1,4 +1,4 @@
-"""Behaviour cloning: its losses, what it learns, that it can be repeated and resumed."""
+"""Behaviour cloning: its losses and what it learns."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ import tensorflow as tf
 from mopo_tf2.algorithms.bc import BC, inside, log_likelihood_loss, mse_loss
 from mopo_tf2.configs.bc import BCConfig
 from mopo_tf2.dynamics.termination import never
-from tests.algorithms.three_runs import three_runs
 from tests.algorithms.toy_tasks import Line, line_actions, rows_of
 
 TINY = {"policy_hidden_sizes": (8,), "batch_size": 16, "epoch_length": 6, "updates_per_call": 3}
@@ -92,29 +91,6 @@ def test_the_clone_reaches_the_mean_return_of_the_policy_it_saw(bc_loss, eval_de
     (metrics,) = clone.train()
     # The policy's speed of 0.8 gives 4.4; one that does not move gets 0.
     np.testing.assert_allclose(metrics["evaluation/return-average"], behaviour, rtol=0.05)
-
-
-@pytest.fixture(scope="module")
-def runs(dataset):
-    """Three runs of three epochs: seed 5, seed 5 again, and seed 6 that goes on as the first."""
-    return three_runs(
-        lambda seed: BC(BCConfig(**TINY, n_epochs=3, eval_n_episodes=0), dataset, never, seed=seed)
-    )
-
-
-def test_same_seed_same_run(runs):
-    assert runs.again == runs.first
-
-
-def test_another_seed_is_another_run(runs):
-    assert runs.other[0]["policy/loss"] != runs.first[0]["policy/loss"]
-
-
-def test_a_resumed_run_goes_on_bit_for_bit(runs):
-    assert runs.resumed == runs.first[1:]
-    assert runs.resumed_arrays.keys() == runs.first_arrays.keys()
-    for name, array in runs.first_arrays.items():
-        np.testing.assert_array_equal(runs.resumed_arrays[name], array)
 
 
 @pytest.mark.parametrize(

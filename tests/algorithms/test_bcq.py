@@ -17,7 +17,6 @@ from mopo_tf2.configs.bc import BCConfig
 from mopo_tf2.configs.bcq import BCQConfig
 from mopo_tf2.dynamics.termination import never
 from mopo_tf2.types import Transitions
-from tests.algorithms.three_runs import three_runs
 from tests.algorithms.toy_tasks import Line, rows_of, undecided_actions
 
 TINY = {
@@ -210,27 +209,6 @@ def test_bcq_finds_the_good_actions_in_mixed_data_and_bc_the_mixture():
     # The optimum is 5.5; the good actions of the data give 4.4, their mean 0.
     assert bcq_return > 0.7 * Line.BEST_RETURN
     assert abs(bc_return - behaviour) < 0.2 * Line.BEST_RETURN
-
-
-@pytest.fixture(scope="module")
-def runs(dataset):
-    """Three runs of three epochs: seed 5, seed 5 again, and seed 6 that goes on as the first."""
-    return three_runs(lambda seed: BCQ(BCQConfig(**TINY, n_epochs=3), dataset, never, seed=seed))
-
-
-def test_same_seed_same_run(runs):
-    assert runs.again == runs.first
-
-
-def test_another_seed_is_another_run(runs):
-    assert runs.other[0]["vae/reconstruction"] != runs.first[0]["vae/reconstruction"]
-
-
-def test_a_resumed_run_goes_on_bit_for_bit(runs):
-    assert runs.resumed == runs.first[1:]
-    assert runs.resumed_arrays.keys() == runs.first_arrays.keys()
-    for name, array in runs.first_arrays.items():
-        np.testing.assert_array_equal(runs.resumed_arrays[name], array)
 
 
 def test_checkpoints_hold_every_network_and_optimiser(make):
