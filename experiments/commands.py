@@ -104,7 +104,10 @@ def train_model(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run a run's policy in its real environment."""
+    from experiments.film import keep_graphics_for_films
     from mopo_tf2.device import use_device
+
+    keep_graphics_for_films()
 
     use_device()
     from experiments.evaluate import evaluate_run

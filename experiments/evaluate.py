@@ -5,13 +5,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from experiments.evaluate_own import evaluate_without_simulator
 from experiments.exports import SavedPolicy, load_policy
-from experiments.files import ensure_writable_folder, replacing
+from experiments.files import ensure_writable_folder
+from experiments.film import film
 from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.data.catalog import reference_scores
 from mopo_tf2.errors import InputError
@@ -23,8 +23,6 @@ from mopo_tf2.evaluation.episodes import (
     run_episodes,
 )
 from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
-
-FRAMES_PER_SECOND = 30
 
 
 def evaluate_run(run: Path, episodes: int, seed: int, video: Path | None = None) -> str:
@@ -97,32 +95,27 @@ def _summary(saved: SavedPolicy, result: Episodes, episodes: int, seed: int) -> 
 
 
 def _film(saved: SavedPolicy, seed: int, video: Path) -> int:
-    """Write one episode as a film; return the number of frames."""
+    """Write one episode as a film; return the number of frames.
+
+    Drawn in a process of its own, which repeats the actions: where Mesa draws in software it brings
+    an LLVM that crashes TensorFlow's compiler in the same process.
+    """
     ensure_writable_folder(video.parent)
     metadata, act = saved.metadata, saved.acting(1, seed)
-    try:
-        environment = make_environment(
-            metadata["environment"], physics=metadata["physics"], render_mode="rgb_array"
-        )
-        space = environment.action_space
-        observation, _ = environment.reset(seed=seed)
-        frames: list[Any] = [environment.render()]
-        for _ in range(metadata["max_path_length"]):
-            action = act(np.asarray(observation, np.float32)[None])[0]
-            scaled = rescale_actions(action, space.low, space.high)  # type: ignore[attr-defined]
-            observation, _, terminated, truncated, _ = environment.step(scaled)
-            frames.append(environment.render())
-            if terminated or truncated:
-                break
-    except InputError:
-        raise
-    except Exception as error:  # whatever the graphics stack raises where it cannot draw
-        raise InputError(
-            f"cannot draw {metadata['environment']}: {error}. On a machine without a screen "
-            "install libegl1 and set MUJOCO_GL=egl, or libosmesa6 and MUJOCO_GL=osmesa."
-        ) from error
-    with replacing(video) as temporary:
-        imageio.imwrite(
-            temporary, np.stack(frames), extension=video.suffix.lower(), fps=FRAMES_PER_SECOND
-        )
-    return len(frames)
+    environment = make_environment(metadata["environment"], physics=metadata["physics"])
+    space: Any = environment.action_space
+    observation, _ = environment.reset(seed=seed)
+    actions = []
+    for _ in range(metadata["max_path_length"]):
+        action = act(np.asarray(observation, np.float32)[None])[0]
+        actions.append(rescale_actions(action, space.low, space.high))
+        observation, _, terminated, truncated, _ = environment.step(actions[-1])
+        if terminated or truncated:
+            break
+    return film(
+        metadata["environment"],
+        metadata["physics"],
+        seed=seed,
+        actions=np.array(actions),
+        out=video,
+    )

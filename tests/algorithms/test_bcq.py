@@ -1,4 +1,4 @@
-"""BCQ: formulas, order of its step, what it learns, that it can be repeated and resumed."""
+"""BCQ: formulas, order of its step, what it learns."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""MOReL: repeatable, resumable, and pessimistic where the data end."""
+"""MOReL: what a checkpoint holds, and pessimism where the data end."""
 
 import numpy as np
 import pytest
