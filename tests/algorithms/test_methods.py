@@ -16,8 +16,15 @@ from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.types import Transitions
 from tests.algorithms.tiny_methods import LOOP, TINY
+from tests.eager import eagerly
 
 ROWS, OBS_DIM, ACT_DIM = 60, 17, 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_compilation():
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Every kind of policy through the command line: trained, stopped, resumed, evaluated, compared."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,17 @@ import pytest
 from experiments.logging import read_progress
 from mopo_tf2.checkpoints import load_checkpoint
 from tests.algorithms.tiny_methods import LOOP, TINY
+from tests.eager import eagerly
 from tests.experiments.tiny_runs import mopo
 
 METHODS = ("sac", "bc", "bcq", "morel")
 """One of each way to train and of each kind of policy; the variants of MOPO run MOPO's code."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_compilation() -> Iterator[None]:
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="module")
