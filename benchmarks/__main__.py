@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import PHASES
+from . import PHASES
 from mopo_tf2.device import use_device
 
 _DESCRIPTION = """\
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     use_device(options.device, tf32=options.tf32)
     # These load TensorFlow, which use_device has to see first.
-    from benchmarks.report import lines, measure_phases
+    from .report import lines, measure_phases
 
     report = measure_phases(set(options.phase), say=lambda text: print(text, flush=True))
     print("\n".join(lines(report)), flush=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from benchmarks.machine import peak_rss_gib_of_children
-from benchmarks.training import TASK
+from .machine import peak_rss_gib_of_children
+from .training import TASK
 from mopo_tf2.data.datasets import load_dataset
 
 ROWS = 1_000_000
@@ -55,7 +55,7 @@ def measure_run_memory(path: Path, folder: Path) -> float:
     Raises:
         RuntimeError: if the run fails; the message is its output.
     """
-    command = [sys.executable, "-m", "experiments.cli", "train", TASK, "--dataset", str(path)]
+    command = [sys.executable, "-m", "mopo_tf2", "train", TASK, "--dataset", str(path)]
     command += ["--epochs", "1", "--set", "model_max_epochs=1", "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import PHASES, machine, million_rows, training
-from benchmarks.training import EpochTimes, Rate
+from . import PHASES, machine, million_rows, training
+from .training import EpochTimes, Rate
 from mopo_tf2.algorithms.mopo import MOPO
 
 _EPOCH_PHASES = frozenset({"sac", "rollout", "evaluation", "epoch"})

@@ -9,7 +9,7 @@ import statistics
 import time
 from typing import Any, NamedTuple
 
-from benchmarks.work import ensemble_step_flop, rollout_state_flop, sac_update_flop
+from .work import ensemble_step_flop, rollout_state_flop, sac_update_flop
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.data.datasets import load_dataset

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from experiments import commands as command_functions
-from experiments.cli_data import add_collect, add_join, add_relabel
-from experiments.cli_fqe import add_fqe
-from experiments.cli_results import add_plot, add_report, add_view
-from experiments.cli_sweep import add_sweep
-from experiments.cli_table import add_table
-from experiments.field_help import field_help
+from . import commands as command_functions
+from .cli_data import add_collect, add_join, add_relabel
+from .cli_fqe import add_fqe
+from .cli_results import add_plot, add_report, add_view
+from .cli_sweep import add_sweep
+from .cli_table import add_table
+from .field_help import field_help
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
 from mopo_tf2.errors import DivergenceError, InputError
 

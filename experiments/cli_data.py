@@ -21,7 +21,7 @@ of the episode; the same command goes on from there, and after a kill from the l
 
 def add_collect(commands: Any) -> None:
     """Add ``collect`` to the subparsers of the command line."""
-    from experiments.field_help import class_help
+    from .field_help import class_help
     from mopo_tf2.configs.online_sac import OnlineSACConfig
 
     parser = commands.add_parser(
@@ -72,8 +72,8 @@ def add_collect(commands: Any) -> None:
 
 def collect(options: argparse.Namespace) -> int:
     """Write a dataset."""
-    from experiments.collect_task import SACOptions, collect_task
-    from experiments.interrupts import Interrupted
+    from .collect_task import SACOptions, collect_task
+    from .interrupts import Interrupted
 
     settings = parse_settings(options.settings)
     sac = None
@@ -117,7 +117,7 @@ def add_relabel(commands: Any) -> None:
 
 def relabel(options: argparse.Namespace) -> int:
     """Relabel a dataset."""
-    from experiments.relabel import relabel as relabel_file
+    from .relabel import relabel as relabel_file
 
     print(relabel_file(options.file, options.task, options.out), flush=True)
     return 0
@@ -140,7 +140,7 @@ def add_join(commands: Any) -> None:
 
 def join(options: argparse.Namespace) -> int:
     """Join datasets."""
-    from experiments.relabel import join as join_files
+    from .relabel import join as join_files
 
     print(join_files(options.files, options.out), flush=True)
     return 0

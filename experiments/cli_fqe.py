@@ -30,7 +30,7 @@ def fqe(options: argparse.Namespace) -> int:
     from mopo_tf2.device import use_device
 
     use_device()
-    from experiments.evaluate_own import fitted_q_of_run
+    from .evaluate_own import fitted_q_of_run
 
     named = {
         "steps": options.steps,

@@ -45,7 +45,7 @@ def add_plot(commands: Any) -> None:
 
 def plot(options: argparse.Namespace) -> int:
     """Draw learning curves."""
-    from experiments.pictures.plot_folders import plot_folders
+    from .pictures.plot_folders import plot_folders
 
     references = []
     for reference in options.reference:
@@ -84,7 +84,7 @@ def add_report(commands: Any) -> None:
 
 def report(options: argparse.Namespace) -> int:
     """Write a report."""
-    from experiments.report.page import write_report
+    from .report.page import write_report
 
     made = write_report(
         options.runs,
@@ -114,6 +114,6 @@ def add_view(commands: Any) -> None:
 
 def view(options: argparse.Namespace) -> int:
     """Serve runs to a browser."""
-    from experiments.view import view_runs
+    from .view import view_runs
 
     return view_runs(options.folder, viewer=options.viewer, port=options.port)

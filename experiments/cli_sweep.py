@@ -52,9 +52,9 @@ def add_sweep(commands: Any) -> None:
 
 def sweep(options: argparse.Namespace) -> int:
     """Run a sweep."""
-    from experiments.sweeps.plan import SUITES, SweepRequest
-    from experiments.sweeps.ray_session import Resources
-    from experiments.sweeps.sweep import run_sweep
+    from .sweeps.plan import SUITES, SweepRequest
+    from .sweeps.ray_session import Resources
+    from .sweeps.sweep import run_sweep
 
     settings = parse_settings(options.settings)
     if options.epochs is not None:

@@ -45,10 +45,10 @@ def add_table(commands: Any) -> None:
 
 def table(options: argparse.Namespace) -> int:
     """Make a table and print or write it."""
-    from experiments.files import ensure_writable_folder, write_bytes
-    from experiments.records.run_records import read_records
-    from experiments.tables.paper_table import make_table
-    from experiments.tables.table_formats import SUFFIXES, render
+    from .files import ensure_writable_folder, write_bytes
+    from .records.run_records import read_records
+    from .tables.paper_table import make_table
+    from .tables.table_formats import SUFFIXES, render
 
     out: Path | None = options.out
     if out is not None and out.is_dir():

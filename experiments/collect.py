@@ -12,7 +12,7 @@ import numpy as np
 import rich.console
 import rich.progress
 
-from experiments.dataset_files import Attributes, new_dataset_file, write_columns
+from .dataset_files import Attributes, new_dataset_file, write_columns
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.recording import Recorder
 from mopo_tf2.types import PolicyFn

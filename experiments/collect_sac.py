@@ -11,16 +11,16 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from experiments.collect import Collected, Report, collect, collected, reporting
-from experiments.dataset_files import (
+from .collect import Collected, Report, collect, collected, reporting
+from .dataset_files import (
     Attributes,
     check_new_file,
     new_dataset_file,
     write_columns,
 )
-from experiments.exports import POLICY_FILE
-from experiments.files import ensure_writable_folder, replacing, write_json
-from experiments.interrupts import Interrupted, Interrupts
+from .exports import POLICY_FILE
+from .files import ensure_writable_folder, replacing, write_json
+from .interrupts import Interrupted, Interrupts
 from mopo_tf2.algorithms.online_sac import OnlineSAC
 from mopo_tf2.checkpoints import load_arrays, save_arrays
 from mopo_tf2.config_fields import to_dict

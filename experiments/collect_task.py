@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from experiments.collect import collect
-from experiments.dataset_files import Attributes, check_new_file
+from .collect import collect
+from .dataset_files import Attributes, check_new_file
 from mopo_tf2.config_fields import replace
 from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.errors import InputError
@@ -119,7 +119,7 @@ def _collect_sac(
     from mopo_tf2.device import use_device  # random actions need no TensorFlow
 
     use_device()
-    from experiments.collect_sac import SACCollection, collect_with_sac
+    from .collect_sac import SACCollection, collect_with_sac
 
     collection = SACCollection(
         out=out,
@@ -138,7 +138,7 @@ def _policy_of(run: Path, info: EnvironmentInfo) -> PolicyFn:
     from mopo_tf2.device import use_device  # random actions need no TensorFlow
 
     use_device()
-    from experiments.exports import load_policy
+    from .exports import load_policy
 
     saved = load_policy(run)
     found = (saved.metadata["obs_dim"], saved.metadata["act_dim"])

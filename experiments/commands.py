@@ -9,12 +9,12 @@ from mopo_tf2.config_fields import parse_settings
 from mopo_tf2.errors import InputError
 
 if TYPE_CHECKING:
-    from experiments.run_spec import Overrides
+    from .run_spec import Overrides
 
 
 def _overrides(options: argparse.Namespace) -> "Overrides":
     """Gather what the options change in a configuration."""
-    from experiments.run_spec import Overrides
+    from .run_spec import Overrides
 
     settings = parse_settings(options.settings)
     if getattr(options, "epochs", None) is not None:
@@ -35,7 +35,7 @@ def _overrides(options: argparse.Namespace) -> "Overrides":
 
 
 def _default_folder(options: argparse.Namespace, kind: str) -> Path:
-    from experiments.run_spec import method_folder
+    from .run_spec import method_folder
 
     name = method_folder(Path(options.config).stem, options.algorithm)
     return Path("runs", name, f"{kind}_{options.seed or 0}")
@@ -46,10 +46,10 @@ def train(options: argparse.Namespace) -> int:
     from mopo_tf2.device import use_device
 
     use_device(options.device, tf32=options.tf32)
-    from experiments.exports import with_model_architecture
-    from experiments.own_data import closing_line
-    from experiments.run import Interrupted, resume_run, start_run
-    from experiments.run_spec import build_spec, read_spec
+    from .exports import with_model_architecture
+    from .own_data import closing_line
+    from .run import Interrupted, resume_run, start_run
+    from .run_spec import build_spec, read_spec
 
     overrides = _overrides(options)
     folder = options.out or _default_folder(options, "seed")
@@ -80,8 +80,8 @@ def train_model(options: argparse.Namespace) -> int:
     from mopo_tf2.device import use_device
 
     use_device(options.device, tf32=options.tf32)
-    from experiments.run import Interrupted, start_run
-    from experiments.run_spec import build_spec
+    from .run import Interrupted, start_run
+    from .run_spec import build_spec
 
     spec = build_spec(options.config, _overrides(options))
     if not isinstance(spec.algorithm, MOPOConfig):
@@ -104,13 +104,13 @@ def train_model(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Run a run's policy in its real environment."""
-    from experiments.film import keep_graphics_for_films
+    from .film import keep_graphics_for_films
     from mopo_tf2.device import use_device
 
     keep_graphics_for_films()
 
     use_device()
-    from experiments.evaluate import evaluate_run
+    from .evaluate import evaluate_run
 
     print(evaluate_run(options.run, options.episodes, options.seed, options.video), flush=True)
     return 0
@@ -121,14 +121,14 @@ def demo(options: argparse.Namespace) -> int:
     from mopo_tf2.device import use_device
 
     use_device()
-    from experiments.demo import run_demo
+    from .demo import run_demo
 
     return run_demo(options.out)
 
 
 def parity_curves(options: argparse.Namespace) -> int:
     """Compare learning curves with the original's."""
-    from parity.curve_report import parity_curves
+    from mopo_tf2.parity.curve_report import parity_curves
 
     text, is_fault = parity_curves(options.reference, options.runs, options.out)
     print(text, flush=True)
@@ -137,7 +137,7 @@ def parity_curves(options: argparse.Namespace) -> int:
 
 def import_tf1(options: argparse.Namespace) -> int:
     """Make a run folder of the original's files."""
-    from experiments.tf1_folders import import_tf1
+    from .tf1_folders import import_tf1
 
     print(
         import_tf1(options.folder, options.out, name=options.name, environment=options.environment),
@@ -148,7 +148,7 @@ def import_tf1(options: argparse.Namespace) -> int:
 
 def export_tf1(options: argparse.Namespace) -> int:
     """Write a run's model as the original's files."""
-    from experiments.tf1_folders import export_tf1
+    from .tf1_folders import export_tf1
 
     print(export_tf1(options.run, options.out, options.name), flush=True)
     return 0

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from experiments.files import replacing
+from .files import replacing
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.recording import Columns
 

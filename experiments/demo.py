@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from experiments.logging import read_progress
-from experiments.pictures.plots import plot_learning_curves
-from experiments.run import Interrupted, start_run
-from experiments.run_spec import Overrides, RunSpec, build_spec, read_spec
+from .logging import read_progress
+from .pictures.plots import plot_learning_curves
+from .run import Interrupted, start_run
+from .run_spec import Overrides, RunSpec, build_spec, read_spec
 from mopo_tf2.data.catalog import SHIPPED_ID
 from mopo_tf2.errors import InputError
 

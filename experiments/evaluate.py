@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments.evaluate_own import evaluate_without_simulator
-from experiments.exports import SavedPolicy, load_policy
-from experiments.files import ensure_writable_folder
-from experiments.film import film
+from .evaluate_own import evaluate_without_simulator
+from .exports import SavedPolicy, load_policy
+from .files import ensure_writable_folder
+from .film import film
 from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.data.catalog import reference_scores
 from mopo_tf2.errors import InputError

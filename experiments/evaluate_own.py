@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments.exports import MODEL_FILE, SavedPolicy, load_model, load_policy
-from experiments.run_parts import load_data
-from experiments.run_spec import RunSpec, read_spec
+from .exports import MODEL_FILE, SavedPolicy, load_model, load_policy
+from .run_parts import load_data
+from .run_spec import RunSpec, read_spec
 from mopo_tf2.algorithms.fitted_q import FittedQEstimate, fitted_q_evaluation
 from mopo_tf2.algorithms.model_evaluation import evaluate_in_model, model_return_statistics
 from mopo_tf2.config import MOPOConfig

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from experiments.run_spec import RunSpec
+from .run_spec import RunSpec
 from mopo_tf2 import config_fields as configuration
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.algorithms.offline import OfflineAlgorithm

@@ -12,7 +12,7 @@ import imageio.v3 as imageio
 import numpy as np
 import numpy.typing as npt
 
-from experiments.files import replacing
+from .files import replacing
 from mopo_tf2.errors import InputError
 
 FRAMES_PER_SECOND = 30
@@ -49,7 +49,7 @@ def film(task: str, physics: str, *, seed: int, actions: npt.NDArray[Any], out: 
         order = Path(folder, "order.npz")
         words = {"task": task, "physics": physics, "seed": seed, "suffix": out.suffix.lower()}
         np.savez(order, actions=actions, words=json.dumps({**words, "out": str(temporary)}))
-        command = [sys.executable, "-m", "experiments.film", str(order)]
+        command = [sys.executable, "-m", "mopo_tf2.experiments.film", str(order)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

@@ -19,8 +19,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from experiments.event_files import EventWriter
-from experiments.files import ensure_writable_folder, write_bytes, write_json
+from .event_files import EventWriter
+from .files import ensure_writable_folder, write_bytes, write_json
 from mopo_tf2.errors import InputError
 
 PROGRESS_FILE = "progress.csv"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.run_spec import RunSpec
+from .run_spec import RunSpec
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.configs.own import IN_THE_MODEL, NO_ENVIRONMENT
 from mopo_tf2.data.datasets import Dataset

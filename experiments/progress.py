@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from experiments.progress_state import (
+from .progress_state import (
     RunState,
     duration,
     epoch_line,

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.dataset_files import (
+from .dataset_files import (
     check_new_file,
     new_dataset_file,
     read_columns,
     write_columns,
 )
-from experiments.tables.batch_returns import episode_returns
+from .tables.batch_returns import episode_returns
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.ood_tasks import RELABELLINGS
 from mopo_tf2.evaluation.recording import Columns

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from experiments.exports import export_model, export_policy, load_model
-from experiments.files import ensure_writable_folder
-from experiments.interrupts import Interrupted as Interrupted
-from experiments.interrupts import Interrupts
-from experiments.logging import RunLogger, truncate_progress
-from experiments.own_data import describe_table, has_simulator, where_evaluated
-from experiments.progress import terminal_progress
-from experiments.run_parts import Parts, config_json, flat_parameters, load_data, make_parts
-from experiments.run_spec import (
+from .exports import export_model, export_policy, load_model
+from .files import ensure_writable_folder
+from .interrupts import Interrupted as Interrupted
+from .interrupts import Interrupts
+from .logging import RunLogger, truncate_progress
+from .own_data import describe_table, has_simulator, where_evaluated
+from .progress import terminal_progress
+from .run_parts import Parts, config_json, flat_parameters, load_data, make_parts
+from .run_spec import (
     NAMED_FIELDS,
     Overrides,
     RunSpec,

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium
 
-from experiments.run_spec import RunSpec, spec_to_dict
+from .run_spec import RunSpec, spec_to_dict
 from mopo_tf2 import config_fields as configuration
 from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.data import catalog

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.exports import MODEL_FILE, POLICY_FILE
-from experiments.files import ensure_writable_folder
+from .exports import MODEL_FILE, POLICY_FILE
+from .files import ensure_writable_folder
 from mopo_tf2 import config_fields as configuration
 from mopo_tf2.checkpoints import load_arrays, save_arrays
 from mopo_tf2.config import EnsembleConfig

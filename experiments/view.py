@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from experiments.logging import PROGRESS_FILE
-from experiments.records.run_records import find_run_folders
-from experiments.viskit_rules import viskit_faults
+from .logging import PROGRESS_FILE
+from .records.run_records import find_run_folders
+from .viskit_rules import viskit_faults
 from mopo_tf2.errors import InputError
 
 LOOPBACK = "127.0.0.1"

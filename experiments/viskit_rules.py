@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from experiments.logging import PROGRESS_FILE
+from .logging import PROGRESS_FILE
 
 FIRST_PAGE_KEY = "training/return-average"
 """The column that viskit's first page draws; without it, the alphabetically first."""

@@ -63,15 +63,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     # Imported late, so that --help does not wait for TensorFlow.
-    from parity.recording import RecordingSet
+    from .recording import RecordingSet
 
     recordings = RecordingSet(options.recordings)
     if options.json is not None and not options.json.absolute().parent.is_dir():
         raise InputError(f"--json {options.json}: its folder does not exist; make it first.")
     _prepare_tensorflow()
-    from parity.registry import all_cases
-    from parity.runner import run_cases
-    from parity.table import print_report, write_json
+    from .registry import all_cases
+    from .runner import run_cases
+    from .table import print_report, write_json
 
     cases = all_cases()
     if options.list:

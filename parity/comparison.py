@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from parity.recording import Recording
-from parity.tolerances import LADDER, SMALLEST_P_VALUE
+from .recording import Recording
+from .tolerances import LADDER, SMALLEST_P_VALUE
 
 LAW = "law"
 """The rung of two-sample tests, which have no error but a p-value."""

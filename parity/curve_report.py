@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mopo_tf2.errors import InputError
-from parity.curve_files import RETURN, TRACES, Curve, read_curve, read_references
-from parity.curves import FAULT_BELOW, LAST_TWENTY, Comparison, compare
+from .curve_files import RETURN, TRACES, Curve, read_curve, read_references
+from .curves import FAULT_BELOW, LAST_TWENTY, Comparison, compare
 
 # Told apart by dashes and markers, so that a print in black and white reads.
 _DASHES: tuple[Any, ...] = (

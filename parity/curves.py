@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mopo_tf2.errors import InputError
-from parity.curve_files import RETURN, Curve
+from .curve_files import RETURN, Curve
 
 FAULT_BELOW = 0.7
 """Share of the original's mean return over the last twenty epochs; below it is a fault."""

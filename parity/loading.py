@@ -10,8 +10,8 @@ from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.data.replay_pool import ReplayPool
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.types import Transitions
-from parity.comparison import Comparison, compare, compare_values, require
-from parity.recording import Recording
+from .comparison import Comparison, compare, compare_values, require
+from .recording import Recording
 
 PARAMETERS = "names and shapes of the parameters"
 ENSEMBLE_ARRAYS = (

@@ -5,8 +5,8 @@ import fnmatch
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from parity.comparison import Finding
-from parity.recording import Recording
+from .comparison import Finding
+from .recording import Recording
 
 _MODULES = (
     "layers",
@@ -65,7 +65,7 @@ def matches(array: str, patterns: Iterable[str]) -> bool:
 
 def all_cases() -> dict[str, Case]:
     """Return every case by name. Imports TensorFlow."""
-    modules = [importlib.import_module(f"parity.cases.{name}") for name in _MODULES]
+    modules = [importlib.import_module(f".cases.{name}", __package__) for name in _MODULES]
     return {case.name: case for module in modules for case in module.CASES}
 
 

@@ -6,10 +6,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 
-from parity.comparison import LAW, Comparison, Finding, NotCompared
-from parity.recording import DamagedRecordingError, Recording, RecordingSet
-from parity.registry import Case, matches, unaccounted
-from parity.tolerances import LADDER, SMALLEST_P_VALUE
+from .comparison import LAW, Comparison, Finding, NotCompared
+from .recording import DamagedRecordingError, Recording, RecordingSet
+from .registry import Case, matches, unaccounted
+from .tolerances import LADDER, SMALLEST_P_VALUE
 
 FILES = "recording"
 """Group of what is wrong with the files themselves."""

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mopo_tf2.errors import InputError
-from parity.runner import CaseResult, Report, Row
+from .runner import CaseResult, Report, Row
 
 _PLAIN_WIDTH = 200
 """Columns of the table where no terminal says how wide it is."""

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from experiments.records.run_groups import Run, by_configuration, group_labels, parameter
+from ..records.run_groups import Run, by_configuration, group_labels, parameter
 
 # Distinct in colour (Okabe and Ito), in grey and in dash, so that a black-and-white print reads.
 STYLES: tuple[tuple[str, Any], ...] = (

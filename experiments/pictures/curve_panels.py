@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.pictures.curve_groups import MEAN_WIDTH, SEED_WIDTH, CurveGroup
+from ..pictures.curve_groups import MEAN_WIDTH, SEED_WIDTH, CurveGroup
 from mopo_tf2.configs.own import IN_THE_MODEL
 
 RETURN_KEY = "evaluation/return-average"

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from experiments.pictures.curve_groups import CurveGroup
-from experiments.pictures.curve_panels import draw_group, prepare_axes
-from experiments.pictures.pages import Page, add_legend, legend_columns
-from experiments.pictures.task_figures import LEGEND_FONT, WIDTH
-from experiments.pictures.task_runs import (
+from ..pictures.curve_groups import CurveGroup
+from ..pictures.curve_panels import draw_group, prepare_axes
+from ..pictures.pages import Page, add_legend, legend_columns
+from ..pictures.task_figures import LEGEND_FONT, WIDTH
+from ..pictures.task_runs import (
     Styles,
     TaskRuns,
     column_table,
@@ -23,7 +23,7 @@ from experiments.pictures.task_runs import (
     styles_of,
     task_curves,
 )
-from experiments.records.run_records import RunRecord
+from ..records.run_records import RunRecord
 
 _ROW_HEIGHT = 1.55
 _EDGE_HEIGHT = 1.25

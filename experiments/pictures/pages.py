@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure, FigureBase
 
-from experiments.files import replacing
+from ..files import replacing
 from mopo_tf2.errors import InputError
 
 SUFFIXES = (".png", ".pdf", ".svg")

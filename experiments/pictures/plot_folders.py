@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.files import ensure_writable_folder
-from experiments.logging import PROGRESS_FILE
-from experiments.pictures.diagnostics import diagnostics_pages
-from experiments.pictures.pages import Page, check_suffix, save_pages
-from experiments.pictures.plots import plot_learning_curves
-from experiments.pictures.task_figures import curve_pages
-from experiments.pictures.task_runs import TaskRuns, by_task
-from experiments.records.run_records import RunRecord, read_records
-from experiments.tables.published import NO_PAPER, read_published
+from ..files import ensure_writable_folder
+from ..logging import PROGRESS_FILE
+from ..pictures.diagnostics import diagnostics_pages
+from ..pictures.pages import Page, check_suffix, save_pages
+from ..pictures.plots import plot_learning_curves
+from ..pictures.task_figures import curve_pages
+from ..pictures.task_runs import TaskRuns, by_task
+from ..records.run_records import RunRecord, read_records
+from ..tables.published import NO_PAPER, read_published
 from mopo_tf2.errors import InputError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from experiments.files import ensure_writable_folder
-from experiments.logging import read_progress
-from experiments.pictures.curve_groups import (
+from ..files import ensure_writable_folder
+from ..logging import read_progress
+from ..pictures.curve_groups import (
     REFERENCE_DASHES,
     CurveGroup,
     curve_groups,
@@ -16,7 +16,7 @@ from experiments.pictures.curve_groups import (
     has_values,
     legend_handles,
 )
-from experiments.pictures.curve_panels import (
+from ..pictures.curve_panels import (
     MODEL_RETURN_LABEL,
     RETURN_KEY,
     SCORE_KEY,
@@ -25,8 +25,8 @@ from experiments.pictures.curve_panels import (
     draw_curves,
     score_axis,
 )
-from experiments.pictures.pages import add_legend, check_suffix, new_figure, plain_text, save_figure
-from experiments.records.run_groups import Run, configuration_name, read_run
+from ..pictures.pages import add_legend, check_suffix, new_figure, plain_text, save_figure
+from ..records.run_groups import Run, configuration_name, read_run
 from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
 from mopo_tf2.errors import InputError
 

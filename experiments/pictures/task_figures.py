@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 
-from experiments.pictures.curve_groups import CurveGroup
-from experiments.pictures.curve_panels import (
+from ..pictures.curve_groups import CurveGroup
+from ..pictures.curve_panels import (
     MODEL_RETURN_LABEL,
     RETURN_KEY,
     SCORE_KEY,
@@ -18,8 +18,8 @@ from experiments.pictures.curve_panels import (
     draw_group,
     prepare_axes,
 )
-from experiments.pictures.pages import Page, add_legend, legend_columns
-from experiments.pictures.task_runs import (
+from ..pictures.pages import Page, add_legend, legend_columns
+from ..pictures.task_runs import (
     Styles,
     TaskRuns,
     column_table,
@@ -30,9 +30,9 @@ from experiments.pictures.task_runs import (
     styles_of,
     task_curves,
 )
-from experiments.records.run_records import RunRecord, State
-from experiments.tables.comparability import compare_with_published
-from experiments.tables.published import Published, PublishedTable
+from ..records.run_records import RunRecord, State
+from ..tables.comparability import compare_with_published
+from ..tables.published import Published, PublishedTable
 from mopo_tf2.configs.own import MODEL_RETURN_KEY
 from mopo_tf2.errors import InputError
 

@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from experiments.pictures.curve_groups import MEAN_WIDTH, STYLES, CurveGroup, spread_handles
-from experiments.pictures.curve_panels import SCORE_KEY
-from experiments.pictures.pages import printable
-from experiments.records.record_groups import RecordGroup, group_records
-from experiments.records.run_records import RunRecord, State
-from experiments.records.run_scores import evaluations
+from ..pictures.curve_groups import MEAN_WIDTH, STYLES, CurveGroup, spread_handles
+from ..pictures.curve_panels import SCORE_KEY
+from ..pictures.pages import printable
+from ..records.record_groups import RecordGroup, group_records
+from ..records.run_records import RunRecord, State
+from ..records.run_scores import evaluations
 
 HOLDOUT_FILE = "model_holdout.csv"
 MARKERS = ("o", "s", "^", "D", "v", "P", "*")

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.records.run_groups import NOT_CONFIGURATION
-from experiments.records.run_identity import UNKNOWN, method_title
-from experiments.records.run_records import RunRecord
+from ..records.run_groups import NOT_CONFIGURATION
+from ..records.run_identity import UNKNOWN, method_title
+from ..records.run_records import RunRecord
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.logging import flat_params, read_progress
-from experiments.records.run_identity import method_of, method_title
+from ..logging import flat_params, read_progress
+from ..records.run_identity import method_of, method_title
 from mopo_tf2.errors import InputError
 
 # Parameters that say which sample, where and how long, but not what is computed.

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.logging import PROGRESS_FILE, flat_params, read_progress
-from experiments.records.run_groups import Run, parameter
-from experiments.records.run_identity import run_identity
+from ..logging import PROGRESS_FILE, flat_params, read_progress
+from ..records.run_groups import Run, parameter
+from ..records.run_identity import run_identity
 from mopo_tf2.errors import InputError
 
 # Any one of these makes a folder a run.

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from experiments.records.run_records import RunRecord
+from ..records.run_records import RunRecord
 from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
 from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.records.record_groups import RecordGroup, group_records
-from experiments.records.run_identity import UNKNOWN
-from experiments.records.run_records import RunRecord, State
+from ..records.record_groups import RecordGroup, group_records
+from ..records.run_identity import UNKNOWN
+from ..records.run_records import RunRecord, State
 
 # Each has its own column or table in the report.
 _IDENTITY = frozenset(["config", "dataset", "task", "seed", "physics"])

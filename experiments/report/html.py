@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from experiments.pictures.pages import printable
-from experiments.report.style import STYLE
+from ..pictures.pages import printable
+from ..report.style import STYLE
 
 # A second wall: whatever got into the page, a browser loads nothing and runs nothing for it.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from experiments.files import ensure_writable_folder, write_bytes
-from experiments.pictures.diagnostics import diagnostics_pages
-from experiments.pictures.pages import Page, svg_text
-from experiments.pictures.plot_folders import tasks_of
-from experiments.pictures.task_figures import curve_pages
-from experiments.records.run_records import RunRecord, State, read_records
-from experiments.report import facts as report_facts
-from experiments.report.facts import Facts
-from experiments.report.html import element, items, page, svg_figure, table
-from experiments.tables.paper_table import make_table
-from experiments.tables.published import read_published
-from experiments.tables.table_text import sections
+from ..files import ensure_writable_folder, write_bytes
+from ..pictures.diagnostics import diagnostics_pages
+from ..pictures.pages import Page, svg_text
+from ..pictures.plot_folders import tasks_of
+from ..pictures.task_figures import curve_pages
+from ..records.run_records import RunRecord, State, read_records
+from ..report import facts as report_facts
+from ..report.facts import Facts
+from ..report.html import element, items, page, svg_figure, table
+from ..tables.paper_table import make_table
+from ..tables.published import read_published
+from ..tables.table_text import sections
 from mopo_tf2.errors import InputError
 
 DEFAULT_PAPER = "mopo-table1"

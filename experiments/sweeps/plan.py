@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.files import write_json
-from experiments.run_spec import (
+from ..files import write_json
+from ..run_spec import (
     Overrides,
     RunSpec,
     build_spec,
@@ -17,7 +17,7 @@ from experiments.run_spec import (
     spec_from_dict,
     spec_to_dict,
 )
-from experiments.sweeps.options import (
+from ..sweeps.options import (
     absolute_dataset,
     parse_datasets,
     parse_grid,

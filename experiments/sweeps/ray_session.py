@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.sweeps.plan import Trial
-from experiments.sweeps.worker import Assignment, run_in_worker
+from ..sweeps.plan import Trial
+from ..sweeps.worker import Assignment, run_in_worker
 from mopo_tf2.errors import InputError
 
 _RAY_FOLDER = ".ray"

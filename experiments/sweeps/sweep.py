@@ -13,14 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from experiments.files import ensure_writable_folder
-from experiments.run_parts import load_data, make_parts
-from experiments.sweeps.folder_lock import STALE_SECONDS, FolderLock, FolderTaken
-from experiments.sweeps.plan import SweepRequest, Trial, check_folder, plan_trials, write_plan
-from experiments.sweeps.ray_session import Fit, Resources, check_resources, import_ray, ray_running
-from experiments.sweeps.trial_state import Status, is_finished, read_status, write_status
-from experiments.sweeps.trial_table import Row, counts, read_rows, sweep_view
-from experiments.sweeps.worker import STOP_FILE
+from ..files import ensure_writable_folder
+from ..run_parts import load_data, make_parts
+from ..sweeps.folder_lock import STALE_SECONDS, FolderLock, FolderTaken
+from ..sweeps.plan import SweepRequest, Trial, check_folder, plan_trials, write_plan
+from ..sweeps.ray_session import Fit, Resources, check_resources, import_ray, ray_running
+from ..sweeps.trial_state import Status, is_finished, read_status, write_status
+from ..sweeps.trial_table import Row, counts, read_rows, sweep_view
+from ..sweeps.worker import STOP_FILE
 from mopo_tf2.errors import InputError
 
 _REFRESH_SECONDS = 1.0

@@ -16,9 +16,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from experiments.sweeps.folder_lock import FolderLock, FolderLost, FolderTaken
-from experiments.sweeps.plan import Trial, read_plan
-from experiments.sweeps.trial_state import Status, is_finished, read_status, write_status
+from ..sweeps.folder_lock import FolderLock, FolderLost, FolderTaken
+from ..sweeps.plan import Trial, read_plan
+from ..sweeps.trial_state import Status, is_finished, read_status, write_status
 from mopo_tf2.errors import DivergenceError, InputError
 
 DONE, DIVERGED, UNFIT, LOCKED, CRASHED, STOPPED = 0, 1, 2, 3, 70, 130
@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one trial; return its exit code."""
-    parser = argparse.ArgumentParser(prog="experiments.sweeps.trial", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mopo_tf2.experiments.sweeps.trial", description=__doc__)
     parser.add_argument("out", type=Path, help="folder of the sweep")
     parser.add_argument("folder", help="of the trial, as in sweep.json")
     parser.add_argument("--threads", type=int, help="of the CPU")
@@ -116,8 +116,8 @@ def _attempt(
 
 def _start_or_resume(out: Path, trial: Trial, lock: FolderLock) -> bool:
     """Run to the end; return False if a signal stopped it before."""
-    from experiments.run import Interrupted, resume_run, start_run
-    from experiments.run_spec import Overrides
+    from ..run import Interrupted, resume_run, start_run
+    from ..run_spec import Overrides
     from mopo_tf2.config_fields import flatten
 
     folder, spec = out / trial.folder, trial.spec

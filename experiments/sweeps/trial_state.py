@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from experiments.files import write_json
+from ..files import write_json
 from mopo_tf2.checkpoints import checkpoints
 
 STATUS_FILE = "status.json"

@@ -13,9 +13,9 @@ from typing import Self, TextIO
 from rich.live import Live
 from rich.table import Table
 
-from experiments.progress import DurableConsole
-from experiments.sweeps.plan import Trial
-from experiments.sweeps.trial_state import last_row, read_status
+from ..progress import DurableConsole
+from ..sweeps.plan import Trial
+from ..sweeps.trial_state import last_row, read_status
 
 _PLAIN_SECONDS = 60.0
 _ORDER = {"failed": 0, "running": 1, "pending": 2, "finished": 3}

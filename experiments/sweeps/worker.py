@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any, TypedDict
 
-from experiments.sweeps.trial import DIVERGED, DONE, UNFIT
-from experiments.sweeps.trial_state import (
+from ..sweeps.trial import DIVERGED, DONE, UNFIT
+from ..sweeps.trial_state import (
     LOG_FILE,
     Status,
     last_log_line,
@@ -94,7 +94,7 @@ def _start(assignment: Assignment, log: Any) -> "subprocess.Popen[bytes]":
             *(
                 sys.executable,
                 "-m",
-                "experiments.sweeps.trial",
+                "mopo_tf2.experiments.sweeps.trial",
                 assignment["out"],
                 assignment["folder"],
             ),

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from experiments.files import file_sha256
-from experiments.records.run_records import RunRecord
+from ..files import file_sha256
+from ..records.run_records import RunRecord
 from mopo_tf2.data.datasets import resolve
 from mopo_tf2.errors import InputError
 

@@ -5,14 +5,14 @@ import functools
 import math
 from pathlib import PurePath
 
-from experiments.files import file_sha256
-from experiments.logging import flat_params
-from experiments.records.record_groups import canonical_config
-from experiments.records.run_groups import NOT_CONFIGURATION
-from experiments.records.run_identity import UNKNOWN, method_title
-from experiments.records.run_records import RunRecord
-from experiments.tables.batch_returns import BatchReturns, batch_returns
-from experiments.tables.published import Published, PublishedTable, same_key
+from ..files import file_sha256
+from ..logging import flat_params
+from ..records.record_groups import canonical_config
+from ..records.run_groups import NOT_CONFIGURATION
+from ..records.run_identity import UNKNOWN, method_title
+from ..records.run_records import RunRecord
+from ..tables.batch_returns import BatchReturns, batch_returns
+from ..tables.published import Published, PublishedTable, same_key
 from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, convert_config

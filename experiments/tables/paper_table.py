@@ -5,20 +5,20 @@ import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from experiments.records.record_groups import RecordGroup, canonical_config, group_records
-from experiments.records.run_records import RunRecord, State
-from experiments.records.run_scores import (
+from ..records.record_groups import RecordGroup, canonical_config, group_records
+from ..records.run_records import RunRecord, State
+from ..records.run_scores import (
     METRIC_NAMES,
     STATISTICS,
     Metric,
     are_without_simulator,
     run_scores,
 )
-from experiments.records.statistics import RESAMPLES, mean_std
-from experiments.tables.comparability import compare_with_published
-from experiments.tables.published import OWN_METHOD, PublishedTable, read_published
-from experiments.tables.table_parts import Cell, NotCounted, Row, Table
-from experiments.tables.task_aggregates import BOOTSTRAP_SEED, aggregates
+from ..records.statistics import RESAMPLES, mean_std
+from ..tables.comparability import compare_with_published
+from ..tables.published import OWN_METHOD, PublishedTable, read_published
+from ..tables.table_parts import Cell, NotCounted, Row, Table
+from ..tables.task_aggregates import BOOTSTRAP_SEED, aggregates
 
 
 def make_table(

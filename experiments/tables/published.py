@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.records.run_scores import Metric
+from ..records.run_scores import Metric
 from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
 

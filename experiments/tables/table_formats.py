@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from experiments.records.run_scores import STATISTICS
-from experiments.tables.table_parts import AggregateRow, NotCounted, Row, Table
-from experiments.tables.table_text import Section, sections
+from ..records.run_scores import STATISTICS
+from ..tables.table_parts import AggregateRow, NotCounted, Row, Table
+from ..tables.table_text import Section, sections
 from mopo_tf2.errors import InputError
 
 FORMATS = ("markdown", "csv", "latex")

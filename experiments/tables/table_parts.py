@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 
-from experiments.records.run_records import RunRecord, State
-from experiments.records.run_scores import Metric
-from experiments.records.statistics import Interval
-from experiments.tables.batch_returns import BatchReturns
-from experiments.tables.published import Published
+from ..records.run_records import RunRecord, State
+from ..records.run_scores import Metric
+from ..records.statistics import Interval
+from ..tables.batch_returns import BatchReturns
+from ..tables.published import Published
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

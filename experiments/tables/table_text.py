@@ -4,10 +4,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from experiments.records.run_records import RunRecord
-from experiments.records.run_scores import STATISTICS
-from experiments.tables.published import Published
-from experiments.tables.table_parts import AggregateRow, Cell, NotCounted, Row, Table
+from ..records.run_records import RunRecord
+from ..records.run_scores import STATISTICS
+from ..tables.published import Published
+from ..tables.table_parts import AggregateRow, Cell, NotCounted, Row, Table
 
 NOT_AVAILABLE = "n/a"
 UNFINISHED_MARK = "*"

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from experiments.records.run_scores import STATISTICS
-from experiments.records.statistics import (
+from ..records.run_scores import STATISTICS
+from ..records.statistics import (
     Interval,
     interquartile_mean,
     stratified_bootstrap_interval,
 )
-from experiments.tables.table_parts import AggregateRow, Row, TaskAggregate
+from ..tables.table_parts import AggregateRow, Row, TaskAggregate
 
 BOOTSTRAP_SEED = 0
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS, Task, find_task
-from parity.comparison import Comparison, Finding, NotCompared, compare, compare_values
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, Finding, NotCompared, compare, compare_values
+from ..recording import Recording
+from ..registry import Case
 
 VARIANTS = "variants.json"
 

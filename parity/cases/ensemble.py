@@ -6,8 +6,8 @@ import numpy as np
 
 from mopo_tf2.dynamics.snapshots import select_elites
 from mopo_tf2.dynamics.training import EnsembleTrainer
-from parity.comparison import Comparison, compare
-from parity.loading import (
+from ..comparison import Comparison, compare
+from ..loading import (
     ENSEMBLE_ARRAYS,
     below,
     build_ensemble,
@@ -15,8 +15,8 @@ from parity.loading import (
     load_ensemble,
     recorded_ensemble,
 )
-from parity.recording import Recording
-from parity.registry import Case
+from ..recording import Recording
+from ..registry import Case
 
 VALIDATION_ROWS = 300
 """The recorder validates on the first rows of the inputs."""

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from mopo_tf2.evaluation.environments import make_environment
-from parity.comparison import Comparison, compare
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, compare
+from ..recording import Recording
+from ..registry import Case
 
 TASKS = {"antangle": "ant"}
 """Names of the port's tasks where the original's module has another."""

@@ -8,8 +8,8 @@ import tensorflow as tf
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
 from mopo_tf2.dynamics.termination import find_termination_fn
-from parity.comparison import Comparison, Finding, compare, compare_values
-from parity.loading import (
+from ..comparison import Comparison, Finding, compare, compare_values
+from ..loading import (
     ENSEMBLE_ARRAYS,
     SAC_ARRAYS,
     below,
@@ -22,8 +22,8 @@ from parity.loading import (
     recorded_ensemble,
     recorded_transitions,
 )
-from parity.recording import Recording
-from parity.registry import Case, matches
+from ..recording import Recording
+from ..registry import Case, matches
 
 DOMAIN = "hopper"
 """What the recorder ran; the case does not hold its name."""

@@ -8,9 +8,9 @@ import scipy.stats
 from mopo_tf2.dynamics.losses import weight_decay
 from mopo_tf2.dynamics.scaler import Scaler
 from mopo_tf2.networks.ensemble_dense import EnsembleDense
-from parity.comparison import Comparison, compare, require, same_law
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, compare, require, same_law
+from ..recording import Recording
+from ..registry import Case
 
 _FINEST_SHARE = 1e-6
 """Rounding of a float32 truncation, as a share of its bound."""

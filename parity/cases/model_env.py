@@ -7,16 +7,16 @@ import numpy as np
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.model_env import ModelEnvironment, ModelStep
 from mopo_tf2.dynamics.termination import find_termination_fn
-from parity.comparison import Comparison, compare, compare_values
-from parity.loading import (
+from ..comparison import Comparison, compare, compare_values
+from ..loading import (
     ENSEMBLE_ARRAYS,
     below,
     build_ensemble,
     load_ensemble,
     recorded_ensemble,
 )
-from parity.recording import Recording
-from parity.registry import Case
+from ..recording import Recording
+from ..registry import Case
 
 PENALTIES = {"none": False, "learned_var": True, "disagreement": False}
 """The recorded penalties: whether they are the learned ones; "none" has a coefficient of 0."""

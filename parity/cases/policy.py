@@ -6,10 +6,10 @@ import numpy as np
 
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.networks.q_function import QFunctions
-from parity.comparison import Comparison, Finding, compare, compare_values
-from parity.loading import compare_layers, hidden_sizes, recorded_layers
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, Finding, compare, compare_values
+from ..loading import compare_layers, hidden_sizes, recorded_layers
+from ..recording import Recording
+from ..registry import Case
 
 SATURATED = 0.999
 """From here on the way back through atanh amplifies the rounding of a float32 action."""

@@ -7,10 +7,10 @@ import numpy as np
 
 from mopo_tf2.data.replay_pool import ReplayPool
 from mopo_tf2.types import Transitions
-from parity.comparison import Comparison, compare
-from parity.loading import compare_transitions
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, compare
+from ..loading import compare_transitions
+from ..recording import Recording
+from ..registry import Case
 
 
 def _replay(recording: Recording) -> Iterator[Comparison]:

@@ -11,8 +11,8 @@ from mopo_tf2.dynamics.model_env import ModelEnvironment
 from mopo_tf2.dynamics.rollouts import branched_rollouts
 from mopo_tf2.dynamics.termination import find_termination_fn
 from mopo_tf2.types import Transitions
-from parity.comparison import Comparison, compare
-from parity.loading import (
+from ..comparison import Comparison, compare
+from ..loading import (
     ENSEMBLE_ARRAYS,
     below,
     build_ensemble,
@@ -22,8 +22,8 @@ from parity.loading import (
     recorded_ensemble,
     recorded_transitions,
 )
-from parity.recording import Recording
-from parity.registry import Case
+from ..recording import Recording
+from ..registry import Case
 
 
 def _replay(recording: Recording) -> Iterator[Comparison]:

@@ -8,10 +8,10 @@ import tensorflow as tf
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import SACConfig
 from mopo_tf2.types import Transitions
-from parity.comparison import Comparison, compare, compare_values
-from parity.loading import SAC_ARRAYS, below, compare_sac, hidden_sizes, load_sac
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, compare, compare_values
+from ..loading import SAC_ARRAYS, below, compare_sac, hidden_sizes, load_sac
+from ..recording import Recording
+from ..registry import Case
 
 STEPS = "step_q_mean__q_loss__alpha"
 """Per step: mean of Q and critics' loss before it, temperature after it."""

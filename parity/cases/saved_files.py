@@ -9,8 +9,8 @@ import scipy.io
 
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.tf1_files import SavedModel, read_model, read_policy, write_model
-from parity.comparison import Comparison, compare, compare_values
-from parity.loading import (
+from ..comparison import Comparison, compare, compare_values
+from ..loading import (
     ENSEMBLE_ARRAYS,
     SAC_ARRAYS,
     build_ensemble,
@@ -18,8 +18,8 @@ from parity.loading import (
     hidden_sizes,
     load_ensemble,
 )
-from parity.recording import Recording
-from parity.registry import Case
+from ..recording import Recording
+from ..registry import Case
 
 MODEL_FILES = "bnn_checkpoint_files/"
 RUN_FILES = "run_checkpoint_files/"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from mopo_tf2.dynamics.termination import find_termination_fn
-from parity.comparison import Comparison, compare
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, compare
+from ..recording import Recording
+from ..registry import Case
 
 
 def _replay(recording: Recording) -> Iterator[Comparison]:

@@ -10,8 +10,8 @@ from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import INITIAL_BEST_LOSS, MIN_IMPROVEMENT, Snapshots
 from mopo_tf2.dynamics.training import EnsembleTrainer, HoldoutSplit, TrainingResult
 from mopo_tf2.progress import NoProgress
-from parity.comparison import Comparison, Finding, NotCompared, compare, compare_values
-from parity.loading import (
+from ..comparison import Comparison, Finding, NotCompared, compare, compare_values
+from ..loading import (
     ENSEMBLE_ARRAYS,
     below,
     build_ensemble,
@@ -19,8 +19,8 @@ from parity.loading import (
     load_ensemble,
     recorded_ensemble,
 )
-from parity.recording import Recording
-from parity.registry import Case
+from ..recording import Recording
+from ..registry import Case
 
 ROUNDING_OF_IMPROVEMENT = 2e-5
 """Where an improvement is this close to the 1 % rule, rounding may decide."""

@@ -9,9 +9,9 @@ import scipy.stats
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.training import EnsembleTrainer
-from parity.comparison import Comparison, same_law
-from parity.recording import Recording
-from parity.registry import Case
+from ..comparison import Comparison, same_law
+from ..recording import Recording
+from ..registry import Case
 
 PROBED_ROWS = 50
 """The recorder's mean predicted variance is over the first rows of the inputs."""

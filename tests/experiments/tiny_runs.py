@@ -55,7 +55,7 @@ def mopo(*arguments: str | Path) -> Answer:
 def start_mopo(*arguments: str | Path) -> subprocess.Popen[str]:
     """Start ``mopo-tf2 ARGUMENTS`` as a process of its own, to be sent signals."""
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.cli", *(str(argument) for argument in arguments)],
+        [sys.executable, "-m", "mopo_tf2", *(str(argument) for argument in arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
