@@ -1,1 +1,1 @@
-"""Everything that has a name, a path or a picture: command line, runs, logs, plots."""
+"""The command line, run folders, results, tables and plots."""

@@ -1,18 +1,22 @@
-"""What defines one run: from a name, a file and options."""
+"""What a run is: from a configuration's name, a file and the options of the command line."""
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mopo_tf2 import config_fields as configuration
+from mopo_tf2 import config_fields
 from mopo_tf2.config import LoopConfig
+from mopo_tf2.config_values import convert
 from mopo_tf2.configs.d4rl import find_task
-from mopo_tf2.configs.methods import DEFAULT_METHOD, convert_config, find_method
+from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, convert_config, find_method
 from mopo_tf2.configs.ood import OOD_TASKS
 from mopo_tf2.configs.own import NO_ENVIRONMENT, OWN, own_config
 from mopo_tf2.errors import InputError
+
+MAY_CHANGE = ("n_epochs", "checkpoint_frequency")
+"""Fields in which a resumed run may differ from the run that it continues."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,42 +39,52 @@ class RunSpec:
     dataset: str
     environment: str
     termination: str
-    physics: str
-    seed: int
+    physics: str = "d4rl"
+    seed: int = 0
     algorithm: LoopConfig
     method: str = DEFAULT_METHOD
     model: str | None = None
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must lie in [0, 2**32), got {self.seed}.")
 
-NAMED_FIELDS = ("dataset", "environment", "termination", "physics", "seed", "method", "model")
-"""Fields of ``RunSpec`` that have an option of their own, and that a resumed run must agree in."""
+    @property
+    def has_simulator(self) -> bool:
+        """Whether the policy can be evaluated in an environment."""
+        return self.environment != NO_ENVIRONMENT
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Overrides:
-    """What the command line may change in a configuration; None leaves it as it is."""
-
-    dataset: str | None = None
-    environment: str | None = None
-    termination: str | None = None
-    physics: str | None = None
-    seed: int | None = None
-    method: str | None = None
-    model: str | None = None
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    @property
+    def folder_name(self) -> str:
+        """How the folder of such runs is called: the configuration, and the method if not MOPO."""
+        name = Path(self.name).stem if self.name.endswith(".json") else self.name
+        return name if self.method == DEFAULT_METHOD else f"{name}-{self.method}"
 
 
-def method_folder(name: str, method: str | None) -> str:
-    """Return how the folder of a configuration's runs is called: with the method, if not MOPO."""
-    return name if method in (None, DEFAULT_METHOD) else f"{name}-{method}"
+def build_spec(
+    name: str, changes: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+) -> RunSpec:
+    """Return the run that a configuration's name describes, with changes applied.
 
-
-def named_spec(name: str) -> RunSpec:
-    """Return the run that a shipped configuration, a dataset id or a JSON file describes.
+    Args:
+        name: a shipped configuration, a dataset id, "own", or a file of the form of config.json.
+        changes: fields of ``RunSpec`` by name; None leaves a field as it is.
+        settings: fields of the algorithm's configuration by flat name, as text.
 
     Raises:
-        InputError: if there is none, or the file is unfit.
+        InputError: if a name, a field or a value is invalid, or no dataset is named.
+
+    Original: examples/development/__init__.py:get_variant_spec
     """
+    spec = changed_spec(_named_spec(name), changes or {}, settings or {})
+    if not spec.dataset:
+        task = OOD_TASKS.get(name.replace("-", "_"))
+        how = f": {task.recipe}" if task else ""
+        raise InputError(f"{name} has no dataset of its own: name one with --dataset FILE{how}.")
+    return spec
+
+
+def _named_spec(name: str) -> RunSpec:
     if name.endswith(".json"):
         return read_spec(Path(name))
     if name == OWN:
@@ -80,7 +94,6 @@ def named_spec(name: str) -> RunSpec:
             environment=NO_ENVIRONMENT,
             termination="never",
             physics=NO_ENVIRONMENT,
-            seed=0,
             algorithm=own_config(),
         )
     task = find_task(name)
@@ -89,51 +102,74 @@ def named_spec(name: str) -> RunSpec:
         dataset=task.dataset_id,
         environment=task.environment,
         termination=task.domain,
-        physics="d4rl",
-        seed=0,
         algorithm=task.config(),
     )
 
 
-def build_spec(name: str, overrides: Overrides) -> RunSpec:
-    """Return the run ``name`` with ``overrides`` applied.
+def changed_spec(
+    spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]
+) -> RunSpec:
+    """Return ``spec`` with ``changes`` and ``settings`` applied; see ``build_spec``."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    method = given.get("method", spec.method)
+    algorithm = convert_config(spec.algorithm, method)
+    own = settings_of_methods(settings, [method])[method]
+    return dataclasses.replace(
+        spec, **{**given, "algorithm": config_fields.replace(algorithm, own)}
+    )
+
+
+def settings_of_methods(
+    settings: Mapping[str, str], methods: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Return the settings of each method.
+
+    A key ``METHOD.FIELD`` sets the field of that method. A plain key sets the field of every
+    method that has it.
+
+    Args:
+        settings: values by key, as text.
+        methods: names; each key must concern at least one of them.
 
     Raises:
-        InputError: if a name, a field or a value is unfit, or there are no data.
-
-    Original: examples/development/__init__.py:get_variant_spec
+        InputError: if a key concerns none; names the nearest field.
     """
-    spec = apply_overrides(named_spec(name), overrides)
-    if not spec.dataset:
-        task = OOD_TASKS.get(name.replace("-", "_"))
-        how = f": {task.recipe}" if task else ""
-        raise InputError(f"{name} has no data of its own: name yours with --dataset FILE{how}.")
-    return spec
+    fields = {method: set(config_fields.field_names(find_method(method))) for method in methods}
+    chosen: dict[str, dict[str, str]] = {method: {} for method in methods}
+    for key, value in settings.items():
+        method, dot, field = key.rpartition(".")
+        if dot and method not in methods:
+            known = f"this run trains {', '.join(methods)}" if method in METHODS else "no method"
+            raise InputError(f"--set {key}: '{method}' is not trained here; {known}.")
+        owners = [method] if dot else [name for name in methods if field in fields[name]]
+        if not owners or field not in fields[owners[0]]:
+            every = sorted(set().union(*fields.values()))
+            raise config_fields.unknown_field("the configuration", field, every)
+        for name in owners:
+            # A key that names the method counts more than a plain one, whatever their order.
+            if dot or f"{name}.{field}" not in settings:
+                chosen[name][field] = value
+    return chosen
 
 
-def apply_overrides(spec: RunSpec, overrides: Overrides) -> RunSpec:
-    """Return ``spec`` with everything that ``overrides`` names changed.
-
-    Raises:
-        InputError: if a field or a value is unfit.
-    """
-    changes = {
-        field: getattr(overrides, field)
-        for field in NAMED_FIELDS
-        if getattr(overrides, field) is not None
+def differences(saved: RunSpec, wanted: RunSpec) -> dict[str, tuple[Any, Any]]:
+    """Return what a resumed run may not change, and differs: (saved, wanted) by field."""
+    before, now = (
+        {**spec_to_dict(spec), "algorithm": None, **config_fields.flatten(spec.algorithm)}
+        for spec in (saved, wanted)
+    )
+    return {
+        name: (before[name], now.get(name))
+        for name in before
+        if name not in MAY_CHANGE and before[name] != now.get(name)
     }
-    if overrides.seed is not None and not 0 <= overrides.seed < 2**32:
-        raise InputError(f"--seed must lie in [0, 2**32), got {overrides.seed}.")
-    algorithm = convert_config(spec.algorithm, overrides.method or spec.method)
-    algorithm = configuration.replace(algorithm, overrides.settings)
-    return dataclasses.replace(spec, **changes, algorithm=algorithm)
 
 
 def read_spec(path: Path) -> RunSpec:
     """Read the ``config.json`` of a run, or a file of the same form.
 
     Raises:
-        InputError: if it is missing, no JSON, or has unknown or missing fields.
+        InputError: if it is missing, not JSON, or has unknown, missing or invalid fields.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -145,30 +181,39 @@ def read_spec(path: Path) -> RunSpec:
 
 
 def spec_from_dict(values: Any, path: Path) -> RunSpec:
-    """Return the run that ``values``, the content of a ``config.json``, describe.
+    """Return the run that the content of a ``config.json`` describes.
 
     Args:
-        values: as ``spec_to_dict`` gives them, or more (what a run recorded about itself).
-        path: where they are from, for messages.
+        values: as ``spec_to_dict`` gives them; what a run recorded about itself is ignored.
+        path: where they come from, for messages.
 
     Raises:
-        InputError: if there are unknown or missing fields.
+        InputError: if fields are unknown, missing or invalid.
     """
     if not isinstance(values, dict) or not isinstance(values.get("algorithm"), dict):
         raise InputError(f"{path}: expected an object with the key 'algorithm'.")
-    # What a run records about itself, beside what defines it.
-    defining = {key: value for key, value in values.items() if key != "recorded"}
-    method = defining.get("method", DEFAULT_METHOD)
-    algorithm = configuration.from_dict(find_method(str(method)), defining.pop("algorithm"))
-    defaults = {"name": path.stem, "physics": "d4rl", "seed": 0, "algorithm": algorithm}
-    known = {field.name for field in dataclasses.fields(RunSpec)}
-    unknown = sorted(set(defining) - known)
-    if unknown:
-        raise InputError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}.")
+    known = {field.name: field.type for field in dataclasses.fields(RunSpec)}
+    given = {"name": path.stem, **values}
+    given.pop("recorded", None)
+    _refuse(path, "unknown key", sorted(set(given) - set(known)), known)
+    needed = ("dataset", "environment", "termination")
+    _refuse(path, "missing key", [name for name in needed if name not in given], known)
     try:
-        return RunSpec(**{**defaults, **defining})
-    except TypeError as error:
-        raise InputError(f"{path}: {error}.") from error
+        plain = {
+            name: convert(name, value, known[name])
+            for name, value in given.items()
+            if name != "algorithm"
+        }
+        method = find_method(plain.get("method", DEFAULT_METHOD))
+        algorithm = config_fields.from_dict(method, given["algorithm"])
+        return RunSpec(**plain, algorithm=algorithm)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _refuse(path: Path, what: str, names: Sequence[str], known: Iterable[str]) -> None:
+    if names:
+        raise InputError(f"{path}: {what} {names[0]!r}; known: {', '.join(sorted(known))}.")
 
 
 def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
@@ -178,4 +223,4 @@ def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
         for field in dataclasses.fields(spec)
         if field.name != "algorithm"
     }
-    return {**values, "algorithm": configuration.to_dict(spec.algorithm)}
+    return {**values, "algorithm": config_fields.to_dict(spec.algorithm)}

@@ -62,7 +62,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         if name not in fields:
-            raise UnknownFieldError(_unknown_field(cls.__name__, name, list(fields)))
+            raise unknown_field(cls.__name__, name, list(fields))
         hint = hints[name]
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, Mapping):
@@ -82,10 +82,11 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     return cls(**arguments)
 
 
-def _unknown_field(owner: str, name: str, known: list[str]) -> str:
+def unknown_field(owner: str, name: str, known: list[str]) -> UnknownFieldError:
+    """Return the error of a field that ``owner`` does not have; it names the nearest one."""
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean '{nearest[0]}'?" if nearest else f" Its fields: {', '.join(known)}."
-    return f"{owner} has no field '{name}'.{hint}"
+    return UnknownFieldError(f"{owner} has no field '{name}'.{hint}")
 
 
 def flatten(config: Any) -> dict[str, Any]:
@@ -98,6 +99,15 @@ def flatten(config: Any) -> dict[str, Any]:
     return flat
 
 
+def field_names(cls: type[Any]) -> dict[str, str]:
+    """Return the part that each field of ``cls`` belongs to, by its flat name; "" for none."""
+    nested = parts(cls)
+    owners = {field.name: "" for field in dataclasses.fields(cls) if field.name not in nested}
+    for part, part_cls in nested.items():
+        owners.update({field.name: part for field in dataclasses.fields(part_cls)})
+    return owners
+
+
 def replace(config: T, settings: Mapping[str, Any]) -> T:
     """Return ``config`` with the flat ``settings`` applied; strings are parsed by field type.
 
@@ -106,13 +116,10 @@ def replace(config: T, settings: Mapping[str, Any]) -> T:
         InputError: if a value does not fit its field.
     """
     cls, values = type(config), to_dict(config)
-    nested = parts(cls)
-    owners = {f.name: "" for f in dataclasses.fields(cls) if f.name not in nested}  # type: ignore[arg-type]
-    for part, part_cls in nested.items():
-        owners.update({field.name: part for field in dataclasses.fields(part_cls)})
+    owners = field_names(cls)
     for name, value in settings.items():
         if name not in owners:
-            raise UnknownFieldError(_unknown_field("the configuration", name, list(owners)))
+            raise unknown_field("the configuration", name, list(owners))
         (values[owners[name]] if owners[name] else values)[name] = value
     return from_dict(cls, values)
 

@@ -15,6 +15,10 @@ from mopo_tf2.algorithms.morel import MOReL
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.offline_sac import OfflineSAC
 from mopo_tf2.config import LoopConfig
+from mopo_tf2.networks.acting import ExportablePolicy
+from mopo_tf2.networks.bcq_policy import BCQPolicy
+from mopo_tf2.networks.gaussian_policy import GaussianPolicy
+from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
 from mopo_tf2.types import Transitions
 
 ALGORITHMS: dict[str, type[OfflineAlgorithm]] = {
@@ -29,6 +33,11 @@ ALGORITHMS: dict[str, type[OfflineAlgorithm]] = {
     "morel": MOReL,
 }
 """By the names of ``mopo_tf2.configs.methods.METHODS``."""
+
+POLICIES: dict[str, type[ExportablePolicy]] = {
+    policy.kind: policy for policy in (GaussianPolicy, BCQPolicy, UnsquashedGaussianPolicy)
+}
+"""Classes of the policies that runs export, by the ``kind`` in their files."""
 
 
 def make_algorithm(

@@ -1,1 +1,0 @@
-"""Run folders read back: which runs there are, what they scored, which belong together."""

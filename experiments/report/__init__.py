@@ -1,1 +1,0 @@
-"""One page that says everything about a set of runs."""

@@ -1,0 +1,757 @@
+"""``RunFolder``: the only reader and writer of a run's files.
+
+The folder is one that viskit reads. viskit takes an empty cell of progress.csv for 0.0, fails on
+``inf`` in variant.json, and cannot compare nested parameters or lists. Hence rows that are always
+full, and parameters that are flat and finite.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import enum
+import io
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import filelock
+import numpy as np
+
+from mopo_tf2 import checkpoints, config_fields
+from mopo_tf2.configs.methods import DEFAULT_METHOD
+from mopo_tf2.data import catalog
+from mopo_tf2.errors import InputError
+
+from mopo_tf2.files import ensure_writable_folder, write_bytes, write_json
+from .run_spec import RunSpec, read_spec, spec_to_dict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mopo_tf2.algorithms.offline import OfflineAlgorithm
+    from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+    from mopo_tf2.networks.acting import ExportablePolicy
+
+CONFIG, PARAMS, VARIANT = "config.json", "params.json", "variant.json"
+PROGRESS, HOLDOUT, STATUS = "progress.csv", "model_holdout.csv", "status.json"
+LOG, TENSORBOARD = "trial.log", "tensorboard"
+POLICY, MODEL = Path("policy", "policy.npz"), Path("model", "model.npz")
+_CHECKPOINTS, _LOCK = "checkpoints", "run.lock"
+_RUN_FILES = (CONFIG, PROGRESS, PARAMS, STATUS)
+_LEASE_SECONDS = 30.0
+_TAIL_BYTES = 1 << 16
+UNKNOWN = "unknown"
+RETURN = "evaluation/return-average"
+VISKIT_RETURN = "training/return-average"
+"""viskit's first page draws this column; it repeats ``RETURN``, as nothing is rolled out offline
+but the evaluation episodes."""
+
+
+class State(enum.StrEnum):
+    """How a run stands.
+
+    FINISHED: its last epoch is the last one that was asked for.
+    UNFINISHED: it has fewer epochs; it is running, was interrupted, or was killed.
+    FAILED: the sweep gave it up, or its files are damaged.
+    EMPTY: it has no complete epoch.
+    """
+
+    FINISHED = "finished"
+    UNFINISHED = "unfinished"
+    FAILED = "failed"
+    EMPTY = "empty"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Status:
+    """How a trial of a sweep stands: what only the sweep knows.
+
+    Attributes:
+        state: a killed run stays "running" until someone notes it.
+        attempts: how often it was started or continued.
+        error: one line, of a failed one.
+    """
+
+    state: Literal["pending", "running", "finished", "failed"] = "pending"
+    attempts: int = 0
+    error: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a run is and how far it got, as its folder tells, whatever its age and program.
+
+    Attributes:
+        program: "mopo_tf2", or "original" for the TF1 program.
+        method: what trained it.
+        config: name of its configuration (halfcheetah_mixed).
+        task: the environment (halfcheetah, or module:function).
+        dataset: the known id that the data are or whose file name they have, else their name.
+        dataset_name: the id or file name that the run recorded.
+        dataset_source: what the user named: an id or a path.
+        sha256: hash of the dataset's bytes; None if not recorded.
+        physics: "d4rl", "gymnasium" or "none".
+        horizon: longest evaluation episode, steps; None if not recorded.
+        seed: None if nothing says it.
+        model_from: the run whose ensemble it used, or None.
+        epochs_done: complete epochs.
+        epochs_asked: None if nothing says it.
+        state: see ``State``.
+        note: why it failed or what is odd about it, without a full stop; "" for nothing.
+        params: every coefficient by its flat name.
+        recorded: what the run recorded about itself: dataset, environment, versions.
+    """
+
+    program: str
+    method: str
+    config: str
+    task: str
+    dataset: str
+    dataset_name: str
+    dataset_source: str
+    sha256: str | None
+    physics: str
+    horizon: int | None
+    seed: int | None
+    model_from: str | None
+    epochs_done: int
+    epochs_asked: int | None
+    state: State
+    note: str
+    params: Mapping[str, Any]
+    recorded: Mapping[str, Any]
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: of the folder; need not exist.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._columns: list[str] | None = None
+        self._last_epoch = -math.inf
+        self._events: Any = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    # What the run is.
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder holds a run that can be resumed or evaluated."""
+        return (self.path / CONFIG).is_file()
+
+    @property
+    def spec(self) -> RunSpec:
+        """What the run computes.
+
+        Raises:
+            InputError: if config.json is missing or invalid.
+        """
+        if not self.is_run:
+            raise InputError(f"{self.path} holds no run: expected {self.path / CONFIG}.")
+        return read_spec(self.path / CONFIG)
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What the run recorded about itself: dataset, environment, versions."""
+        recorded = _read_object(self.path / CONFIG, []).get("recorded")
+        return recorded if isinstance(recorded, dict) else {}
+
+    def write_spec(self, spec: RunSpec, recorded: Mapping[str, Any] | None = None) -> None:
+        """Write what the run is, atomically; again whenever it changes (more epochs).
+
+        Args:
+            spec: what it computes.
+            recorded: what it was made with; None keeps what is there.
+
+        Raises:
+            InputError: if the folder cannot be made or written in.
+        """
+        recorded = self.recorded if recorded is None else recorded
+        ensure_writable_folder(self.path)
+        params = flat_params(
+            {
+                "config": spec.name,
+                "dataset": recorded.get("dataset", {}).get("name", spec.dataset),
+                "task": spec.environment,
+                "termination": spec.termination,
+                "physics": spec.physics,
+                "seed": spec.seed,
+                "method": spec.method,
+                "model_from": spec.model,
+                **config_fields.flatten(spec.algorithm),
+            }
+        )
+        write_json(self.path / PARAMS, params)
+        write_json(self.path / VARIANT, params)
+        # Last, so that a folder with a config.json has all three.
+        write_json(self.path / CONFIG, {**spec_to_dict(spec), "recorded": recorded})
+
+    def facts(self) -> Facts:
+        """Return what the run is and how far it got; a damaged run is a failed one."""
+        problems: list[str] = []
+        config = _read_object(self.path / CONFIG, problems)
+        nested = _read_object(self.path / PARAMS, problems) if not config else {}
+        status = _read_object(self.path / STATUS, problems)
+        try:
+            params = flat_params(config.get("algorithm") or nested)
+        except (ValueError, TypeError, AttributeError) as error:
+            params = {}
+            problems.append(f"its parameters are not flat numbers and words: {error}")
+        done = self._epochs_done(problems)
+        original = not config and "algorithm_params.type" in params
+        identity = _original_identity(params) if original else _identity(config, params, problems)
+        asked = identity.pop("epochs_asked")
+        return Facts(
+            **identity,
+            epochs_done=done,
+            epochs_asked=asked,
+            state=_state(done, asked, status, problems),
+            note=self._note(done, status, problems),
+            params=params,
+            recorded=self.recorded,
+        )
+
+    def _note(self, done: int, status: Mapping[str, Any], problems: list[str]) -> str:
+        notes = list(problems)
+        if status.get("state") == "failed":
+            error = " ".join(str(status.get("error") or "no reason recorded").split()).rstrip(".")
+            notes.append(f"the sweep gave up: {error[:200]}")
+        elif status.get("state") in ("pending", "running"):
+            notes.append(f"{status['state']} according to the sweep")
+        if not done and not problems:
+            if (self.path / MODEL).is_file():
+                notes.append("it holds an ensemble, but no epoch of policy training")
+            else:
+                notes.append("no complete epoch is recorded")
+        return "; ".join(notes)
+
+    def holds_something(self) -> bool:
+        """Whether any file of a run is here."""
+        return any((self.path / name).is_file() for name in _RUN_FILES)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for writing while the block runs; it must exist.
+
+        Raises:
+            InputError: if another process writes there.
+        """
+        lease = filelock.SoftFileLease(self.path / _LOCK, lease_duration=_LEASE_SECONDS)
+        try:
+            lease.acquire(timeout=0)
+        except filelock.Timeout:
+            raise InputError(
+                f"{self.path} is in use by another process: wait for it to end, or choose another "
+                "--out."
+            ) from None
+        except OSError as error:
+            raise InputError(f"cannot write in {self.path}: {error.strerror}.") from error
+        try:
+            yield
+        finally:
+            lease.release()
+
+    # Progress.
+
+    def write_row(self, metrics: Mapping[str, float]) -> None:
+        """Append one row to progress.csv and to the TensorBoard events; both are on disk after.
+
+        The first row sets the columns. Floats are written with every digit, nan as ``nan``.
+
+        Args:
+            metrics: numbers by name; "epoch" is among them and grows from row to row.
+
+        Raises:
+            ValueError: if the names differ from those of the first row, or the epoch does not grow.
+        """
+        path = self.path / PROGRESS
+        header = []
+        if self._columns is None:
+            lines, _ = _whole_lines(path)
+            self._columns = _cells(lines[0]) if lines else list(metrics)
+            self._last_epoch = _epoch_of(lines[0], lines[-1]) if len(lines) > 1 else -math.inf
+            header = [] if lines else [self._columns]
+        if set(self._columns) != set(metrics):
+            changed = sorted(set(self._columns) ^ set(metrics))
+            raise ValueError(f"every row must have the names of the first; changed: {changed}.")
+        if not metrics["epoch"] > self._last_epoch:
+            raise ValueError(f"epoch {metrics['epoch']:g} follows epoch {self._last_epoch:g}.")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        # Header and first row in one write: a file with a header only is never left behind.
+        writer.writerows([*header, [repr(float(metrics[name])) for name in self._columns]])
+        with path.open("ab") as file:
+            file.write(text.getvalue().encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._last_epoch = metrics["epoch"]
+        self._write_events(metrics)
+
+    def truncate(self, last_epoch: int) -> int:
+        """Cut progress.csv back to the epochs up to ``last_epoch``; return how many rows are left.
+
+        For continuing from a checkpoint. A half-written last row goes too. TensorBoard drops older
+        events by itself: each session begins with a mark.
+        """
+        path = self.path / PROGRESS
+        lines, half = _whole_lines(path)
+        kept = [line for line in lines[1:] if _epoch_of(lines[0], line) <= last_epoch]
+        if path.is_file() and not kept:
+            path.unlink()
+        elif half or len(kept) < len(lines) - 1:
+            write_bytes(path, b"".join([*lines[:1], *kept]))
+        self._columns = None
+        return len(kept)
+
+    def progress(self) -> "pd.DataFrame":
+        """Return progress.csv, one row an epoch, without a row that is being written.
+
+        Raises:
+            InputError: if it is missing or is not a table with whole epochs.
+        """
+        return read_progress(self.path / PROGRESS)
+
+    def holdout(self) -> "pd.DataFrame":
+        """Return the ensemble's hold-out losses: "epoch", and V0, V1, ... by member; may be empty.
+
+        Raises:
+            InputError: if the file is not such a table.
+        """
+        import pandas as pd
+
+        path = self.path / HOLDOUT
+        return read_progress(path) if path.is_file() else pd.DataFrame({"epoch": []})
+
+    def write_holdout(self, epoch: int, losses: np.ndarray) -> None:
+        """Append the hold-out losses [E] of one epoch of ensemble training; epoch 0 starts anew."""
+        with (self.path / HOLDOUT).open("w" if epoch == 0 else "a", newline="") as file:
+            writer = csv.writer(file)
+            if epoch == 0:
+                writer.writerow(["epoch", *(f"V{i}" for i in range(len(losses)))])
+            writer.writerow([epoch, *(float(loss) for loss in losses)])
+
+    def last_row(self) -> tuple[int, float]:
+        """Return the epochs done and the last mean return, from the two ends of progress.csv.
+
+        A table of many long runs is drawn every second; (0, nan) before the first epoch.
+        """
+        try:
+            with (self.path / PROGRESS).open("rb") as file:
+                header = file.readline()
+                file.seek(max(len(header), file.seek(0, 2) - _TAIL_BYTES))
+                tail = file.read()
+            last = tail[: tail.rfind(b"\n") + 1].splitlines()[-1]
+            row = dict(zip(_cells(header), _cells(last), strict=True))
+            return int(float(row["epoch"])) + 1, float(row.get(RETURN, "nan"))
+        except (OSError, KeyError, ValueError, IndexError):
+            return 0, math.nan
+
+    def _epochs_done(self, problems: list[str]) -> int:
+        lines, _ = _whole_lines(self.path / PROGRESS)
+        if len(lines) < 2:
+            return 0
+        try:
+            return int(self.progress()["epoch"].max()) + 1
+        except InputError as error:
+            problems.append(str(error).rstrip("."))
+            return 0
+
+    def _write_events(self, metrics: Mapping[str, float]) -> None:
+        # Late: reading a folder needs no TensorFlow.
+        import tensorflow as tf
+
+        epoch, folder = int(metrics["epoch"]), str(self.path / TENSORBOARD)
+        if self._events is None:
+            _mark_session_start(folder, epoch)
+            self._events = tf.summary.create_file_writer(folder)
+        with self._events.as_default(step=epoch):
+            for name, value in metrics.items():
+                tf.summary.scalar(name, float(value))
+        self._events.flush()
+
+    def close(self) -> None:
+        """Close the TensorBoard events, if there are any."""
+        if self._events is not None:
+            self._events.close()
+
+    # Sweeps.
+
+    @property
+    def status(self) -> Status:
+        """How the sweep left the trial; pending if nothing says it."""
+        try:
+            values = _read_object(self.path / STATUS, [])
+            return Status(**{key: values[key] for key in ("state", "attempts", "error")})
+        except (KeyError, TypeError):
+            return Status()
+
+    def write_status(self, status: Status) -> None:
+        """Write how the trial stands, atomically."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / STATUS, dataclasses.asdict(status))
+
+    @property
+    def log(self) -> Path:
+        """Where a trial's process writes what it prints."""
+        return self.path / LOG
+
+    def is_finished(self, n_epochs: int, *, model_only: bool = False) -> bool:
+        """Whether nothing is left to do: the last row and the last checkpoint are both there."""
+        if not self.is_run:
+            return False
+        if model_only:
+            return (self.path / MODEL).is_file()
+        found = checkpoints.checkpoints(self.path / _CHECKPOINTS)
+        last = int(found[-1].stem.removeprefix("epoch_")) if found else 0
+        return min(last, self.last_row()[0]) >= n_epochs
+
+    # Checkpoints, policy, model.
+
+    def save_checkpoint(self, algorithm: "OfflineAlgorithm") -> None:
+        """Write everything that a resumed run needs, and the present policy."""
+        arrays, counters = algorithm.arrays(), algorithm.counters()
+        checkpoints.save_checkpoint(self.path / _CHECKPOINTS, algorithm.epoch, arrays, counters)
+        self.save_policy(algorithm)
+
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """Return the last readable checkpoint's arrays and counters; None if there is none.
+
+        Raises:
+            InputError: if there are checkpoints and none of them can be read.
+        """
+        return checkpoints.load_checkpoint(self.path / _CHECKPOINTS)
+
+    def save_policy(self, algorithm: "OfflineAlgorithm") -> None:
+        """Write the present policy and what is needed to evaluate it.
+
+        Original: mopo/algorithms/mopo.py:MOPO._log_policy
+        """
+        spec = self.spec
+        self.write_policy(
+            algorithm.policy,
+            {
+                "method": spec.method,
+                "environment": spec.environment,
+                "physics": spec.physics,
+                "max_path_length": spec.algorithm.max_path_length,
+                "epoch": algorithm.epoch,
+                "seed": spec.seed,
+            },
+        )
+
+    def write_policy(self, policy: "ExportablePolicy", metadata: Mapping[str, Any]) -> None:
+        """Write a policy with ``metadata`` beside its own; see ``load_policy``."""
+        arrays, description = policy.exported()
+        metadata = {**description, "kind": policy.kind, **metadata}
+        checkpoints.save_arrays(self.path / POLICY, arrays, metadata)
+
+    def load_policy(self) -> "tuple[ExportablePolicy, dict[str, Any]]":
+        """Return the policy and its metadata: environment, physics, max_path_length, epoch, seed.
+
+        Raises:
+            InputError: if there is none, or it is damaged.
+        """
+        from mopo_tf2.algorithms.registry import POLICIES
+
+        arrays, metadata = self._load(POLICY, "policy")
+        try:
+            # Files of the first version name no kind.
+            policy = POLICIES[metadata.get("kind", "gaussian")].from_exported(arrays, metadata)
+        except (KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{self.path / POLICY} does not hold a policy: {error}.") from error
+        return policy, metadata
+
+    def save_model(self, ensemble: "GaussianEnsemble", val_loss: float) -> None:
+        """Write the trained ensemble: weights, scaler, bounds, elites.
+
+        Original: mopo/algorithms/mopo.py:MOPO._log_model
+        """
+        spec = self.spec
+        metadata = {
+            "obs_dim": ensemble.obs_dim,
+            "act_dim": ensemble.act_dim,
+            "ensemble": config_fields.to_dict(ensemble.config),
+            "elites": ensemble.elites,
+            "val_loss": val_loss if math.isfinite(val_loss) else None,
+            "dataset": spec.dataset,
+            "seed": spec.seed,
+        }
+        arrays = {name: variable.numpy() for name, variable in ensemble.named_variables().items()}
+        self.write_model(arrays, metadata)
+
+    def write_model(self, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+        """Write an ensemble's arrays and metadata; see ``save_model``."""
+        checkpoints.save_arrays(self.path / MODEL, arrays, metadata)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a trained ensemble is here."""
+        return (self.path / MODEL).is_file()
+
+    def load_model(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return the ensemble's arrays and metadata: obs_dim, act_dim, ensemble, elites, val_loss.
+
+        Raises:
+            InputError: if there is none, or it is damaged.
+        """
+        arrays, metadata = self._load(MODEL, "model")
+        missing = {"obs_dim", "act_dim", "ensemble", "elites", "val_loss"} - set(metadata)
+        if missing:
+            raise InputError(f"{self.path / MODEL} does not hold a model: no {min(missing)}.")
+        return arrays, metadata
+
+    def _load(self, file: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        if not self.path.is_dir():
+            raise InputError(f"expected a run folder {self.path}, found none.")
+        if not (self.path / file).is_file():
+            raise InputError(f"{self.path} holds no {what} yet: expected {self.path / file}.")
+        return checkpoints.load_arrays(self.path / file)
+
+
+def put_model(folder: RunFolder, ensemble: "GaussianEnsemble") -> float:
+    """Put the model of a run into ``ensemble``; return its hold-out loss, nan if unknown.
+
+    Raises:
+        InputError: if there is none, it is damaged, or its sizes are others.
+    """
+    arrays, metadata = folder.load_model()
+    found = (metadata["obs_dim"], metadata["act_dim"])
+    if found != (ensemble.obs_dim, ensemble.act_dim):
+        raise InputError(
+            f"the model of {folder} has {found[0]} observation and {found[1]} action dimensions, "
+            f"the task has {ensemble.obs_dim} and {ensemble.act_dim}."
+        )
+    try:
+        for name, variable in ensemble.named_variables().items():
+            variable.assign(arrays[name])
+        ensemble.elites = [int(member) for member in metadata["elites"]]
+        # Q-14: a model imported from the original has no hold-out loss.
+        return math.nan if metadata["val_loss"] is None else float(metadata["val_loss"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"the model of {folder} is damaged: {error}.") from error
+
+
+def find_runs(root: Path) -> list[RunFolder]:
+    """Return the run folders in ``root`` and below, and the empty folders, in natural order.
+
+    Folders inside a run and those whose names start with a dot are not searched.
+
+    Raises:
+        InputError: if ``root`` is not a readable folder.
+    """
+    if not root.is_dir():
+        what = "is a file" if root.exists() else "does not exist"
+        raise InputError(f"expected a folder with runs, but {root} {what}.")
+    try:
+        found = list(_walk(root, frozenset()))
+    except OSError as error:
+        raise InputError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
+    return sorted(found, key=lambda run: _natural(str(run.path)))
+
+
+def _walk(folder: Path, above: frozenset[Path]) -> Iterator[RunFolder]:
+    resolved = folder.resolve()
+    if resolved in above:  # A link that leads back up.
+        return
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    if RunFolder(folder).holds_something() or not entries:
+        yield RunFolder(folder)
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry, above | {resolved})
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort seed_10 after seed_9."""
+    import re
+
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def read_progress(path: Path) -> "pd.DataFrame":
+    """Read a progress.csv of this project, of Ray Tune or of the original.
+
+    Raises:
+        InputError: if it is missing, empty, or not a table with whole epochs.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"expected a run with a {path.name}, but there is no {path}.")
+    lines, _ = _whole_lines(path)
+    if len(lines) < 2:
+        raise InputError(f"{path} holds no complete row: expected a header and one row an epoch.")
+    try:
+        table = pd.read_csv(io.BytesIO(b"".join(lines)), float_precision="round_trip")
+        epochs = pd.to_numeric(table["epoch"]).to_numpy(float)
+    except (KeyError, ValueError) as error:  # pandas' ParserError is a ValueError
+        line = " ".join(str(error).split())
+        raise InputError(f"{path} is not a table with a column 'epoch': {line}.") from error
+    if not np.all(np.isfinite(epochs) & (epochs >= 0) & (epochs == np.floor(epochs))):
+        raise InputError(f"{path} has an epoch that is not a whole number.")
+    # Ray Tune repeats epochs in the file of a restored trial; the last one counts.
+    table = table[~table["epoch"].duplicated(keep="last")]
+    return table.assign(epoch=table["epoch"].astype(int)).reset_index(drop=True)
+
+
+def _whole_lines(path: Path) -> tuple[list[bytes], bool]:
+    """Return the complete lines of a file, none if it is missing, and whether half a line follows.
+
+    A last line without its end is a row that is being written.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return [], False
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    end = data.rfind(b"\n") + 1
+    return [line for line in data[:end].splitlines(keepends=True) if line.strip()], end < len(data)
+
+
+def _cells(line: bytes) -> list[str]:
+    return next(csv.reader([line.decode(errors="replace")]), [])
+
+
+def _epoch_of(header: bytes, line: bytes) -> float:
+    try:
+        return float(dict(zip(_cells(header), _cells(line), strict=True))["epoch"])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"progress.csv has a row without an epoch: {line[:60]!r}.") from error
+
+
+def _read_object(path: Path, problems: list[str]) -> dict[str, Any]:
+    """Return a JSON object; {} if there is no file, or it is damaged, which is noted."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path.name} cannot be read: {error}")
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{path.name} is not a JSON object")
+        return {}
+    return content
+
+
+def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+    """Flatten nested parameters into the scalars that viskit groups runs by.
+
+    ``{"a": {"b": None}, "c": [256, 256]}`` becomes ``{"a.b": "none", "c": "[256, 256]"}``;
+    inf and nan become words.
+
+    Raises:
+        TypeError: if a value is not a number, text, sequence, mapping or None.
+    """
+    flat: dict[str, str | int | float | bool] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flat_params(value, f"{prefix}{key}."))
+        elif isinstance(value, (bool, int, str)):
+            flat[f"{prefix}{key}"] = value
+        elif isinstance(value, float):
+            flat[f"{prefix}{key}"] = value if math.isfinite(value) else repr(value)
+        elif value is None:
+            flat[f"{prefix}{key}"] = "none"
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value)
+    return flat
+
+
+def _state(done: int, asked: int | None, status: Mapping[str, Any], problems: list[str]) -> State:
+    if problems:
+        return State.FAILED
+    if asked is not None and done >= asked > 0:
+        return State.FINISHED
+    if status.get("state") == "failed":
+        return State.FAILED
+    return State.UNFINISHED if done else State.EMPTY
+
+
+def _identity(
+    config: Mapping[str, Any], params: Mapping[str, Any], problems: list[str]
+) -> dict[str, Any]:
+    """What a run of this project says it is; a value of another type is a problem."""
+
+    def entry(values: Any, name: str, kind: type, default: Any) -> Any:
+        value = values.get(name) if isinstance(values, dict) else None
+        if value is None:
+            return default
+        if not isinstance(value, kind) or isinstance(value, bool):
+            problems.append(f"{name} is {value!r}, expected {kind.__name__}")
+            return default
+        return value
+
+    recorded = entry(config, "recorded", dict, {})
+    data = entry(recorded, "dataset", dict, {})
+    algorithm = entry(config, "algorithm", dict, {})
+    source = entry(config, "dataset", str, str(params.get("dataset", UNKNOWN)))
+    name = entry(data, "name", str, Path(source).name)
+    known = catalog.find(name) or catalog.find_by_file_name(name)
+    return {
+        "program": "mopo_tf2",
+        "method": entry(config, "method", str, DEFAULT_METHOD),
+        "config": entry(config, "name", str, str(params.get("config", UNKNOWN))),
+        "task": entry(config, "environment", str, str(params.get("task", UNKNOWN))),
+        "dataset": known.dataset_id if known else name,
+        "dataset_name": name,
+        "dataset_source": source,
+        "sha256": entry(data, "sha256", str, None),
+        "physics": entry(config, "physics", str, UNKNOWN),
+        "horizon": entry(algorithm, "max_path_length", int, None),
+        "seed": entry(config, "seed", int, None if config else params.get("seed")),
+        "model_from": entry(config, "model", str, None),
+        "epochs_asked": entry(algorithm, "n_epochs", int, params.get("n_epochs")),
+    }
+
+
+def _original_identity(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same from the parameters that the TF1 program writes."""
+    source = str(params.get("algorithm_params.kwargs.pool_load_path", UNKNOWN))
+    name = source.removeprefix("d4rl/")
+    known = catalog.find(name)
+    seed = params.get("run_params.seed")
+    asked = params.get("algorithm_params.kwargs.n_epochs")
+    return {
+        "program": "original",
+        "method": DEFAULT_METHOD,
+        "config": str(params.get("algorithm_params.exp_name", UNKNOWN)),
+        "task": str(params.get("algorithm_params.domain", UNKNOWN)).lower(),
+        "dataset": known.dataset_id if known else name,
+        "dataset_name": name,
+        "dataset_source": source,
+        "sha256": None,
+        "physics": "d4rl",
+        "horizon": params.get("sampler_params.kwargs.max_path_length"),
+        "seed": seed if isinstance(seed, int) else None,
+        "model_from": None,
+        "epochs_asked": int(asked) if isinstance(asked, int | float) else None,
+    }
+
+
+def _mark_session_start(folder: str, epoch: int) -> None:
+    """Write the event at which TensorBoard drops what older files say from ``epoch`` on.
+
+    The first session needs one too: to TensorBoard the first mark of a run is not a restart.
+    """
+    # tf.summary of TensorFlow 2 has lost SessionLog; TensorBoard's own writer still has it.
+    from tensorboard.compat.proto import event_pb2
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    writer = EventFileWriter(folder)
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    writer.add_event(event_pb2.Event(session_log=start, step=epoch, wall_time=time.time()))
+    writer.close()

@@ -1,1 +1,0 @@
-"""Many runs at once: which, where, by whom, and what became of each."""

@@ -1,1 +1,0 @@
-"""The paper's tables from run folders, beside the published numbers."""
