@@ -33,6 +33,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} ({self.prog} --help explains).\n")
 
+    def format_help(self) -> str:
+        """Return the help; an epilog that takes time to compose is a function."""
+        if callable(self.epilog):
+            self.epilog = self.epilog()
+        return super().format_help()
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = list(action.choices) if action.choices is not None else []
         if not choices or value in choices:

@@ -7,18 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import TITLES
 from mopo_tf2.errors import InputError
 
-from .run_folder import Facts, RunFolder, State, find_runs
+from .run_folder import Facts, RunFolder, find_runs
 
 _NOT_A_SETTING = frozenset(
     [

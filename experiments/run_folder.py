@@ -25,8 +25,8 @@ from mopo_tf2 import checkpoints, config_fields
 from mopo_tf2.configs.methods import DEFAULT_METHOD
 from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
-
 from mopo_tf2.files import ensure_writable_folder, write_bytes, write_json
+
 from .run_spec import RunSpec, read_spec, spec_to_dict
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def build_spec(
 
     Original: examples/development/__init__.py:get_variant_spec
     """
-    spec = changed_spec(_named_spec(name), changes or {}, settings or {})
+    spec = changed_spec(named_spec(name), changes or {}, settings or {})
     if not spec.dataset:
         task = OOD_TASKS.get(name.replace("-", "_"))
         how = f": {task.recipe}" if task else ""
@@ -84,7 +84,12 @@ def build_spec(
     return spec
 
 
-def _named_spec(name: str) -> RunSpec:
+def named_spec(name: str) -> RunSpec:
+    """Return the run that a name describes, unchanged; its dataset may be "" (see ``build_spec``).
+
+    Raises:
+        InputError: if there is no such configuration, dataset id or file.
+    """
     if name.endswith(".json"):
         return read_spec(Path(name))
     if name == OWN:
@@ -106,9 +111,7 @@ def _named_spec(name: str) -> RunSpec:
     )
 
 
-def changed_spec(
-    spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]
-) -> RunSpec:
+def changed_spec(spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]) -> RunSpec:
     """Return ``spec`` with ``changes`` and ``settings`` applied; see ``build_spec``."""
     given = {name: value for name, value in changes.items() if value is not None}
     method = given.get("method", spec.method)

@@ -11,7 +11,7 @@ PAPERS = "mopo-table1|mopo-table2|...|FILE.csv|none"
 
 
 def add_command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], int], help: str, **texts: str
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int], help: str, **texts: Any
 ) -> argparse.ArgumentParser:
     """Add one command to the parser.
 
@@ -20,7 +20,8 @@ def add_command(
         name: of the command.
         function: takes the options, returns the exit code.
         help: one line for the list of commands.
-        texts: ``description`` (``help`` otherwise) and ``epilog`` of the command's own help.
+        texts: ``description`` (``help`` otherwise) and ``epilog`` of the command's own help; the
+            epilog may be a function that composes it.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
