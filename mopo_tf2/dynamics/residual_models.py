@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.dynamics.training import ADAM_EPSILON, format_samples, shuffle_rows
+from mopo_tf2.dynamics.training import format_samples, shuffle_rows
 from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.types import Transitions
@@ -152,18 +153,14 @@ class ResidualTrainer:
     ):
         self.ensemble, self.batch_size = ensemble, batch_size
         self.holdout_ratio, self.max_holdout = holdout_ratio, max_holdout
-        self.optimizer = keras.optimizers.Adam(lr, epsilon=ADAM_EPSILON)
-        self.optimizer.build(ensemble.network.trainable_variables)
-        self._compiled_steps = tf.function(self._steps, jit_compile=True)
+        self.optimizer = adam(lr, ensemble.network.trainable_variables)
+        self._steps = CompiledSteps(self._step)
         self._compiled_losses = tf.function(ensemble.losses, jit_compile=True)
 
-    def _steps(self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor) -> None:
-        variables = self.ensemble.network.trainable_variables
-        for k in tf.range(count):
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(self.ensemble.losses(inputs[k], targets[k]))
-            gradients = tape.gradient(loss, [variable.value for variable in variables])
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    def _step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(self.ensemble.losses(inputs, targets))
+        minimise(self.optimizer, tape, loss, self.ensemble.network.trainable_variables)
 
     def train(
         self,
@@ -220,10 +217,7 @@ class ResidualTrainer:
         total = rows // batch_size
         batches = indices[:, : total * batch_size].reshape(members, total, batch_size)
         batches = batches.swapaxes(0, 1)
-        block = min(_STEPS_PER_CALL, total)
-        for start in range(0, total, block):
-            count = min(block, total - start)
-            chosen = np.zeros((block, members, batch_size), indices.dtype)
-            chosen[:count] = batches[start : start + count]
-            self._compiled_steps(inputs[chosen], targets[chosen], tf.constant(count))
-            progress.model_step(epoch, start + count, total)
+        for start in range(0, total, _STEPS_PER_CALL):
+            chosen = batches[start : start + _STEPS_PER_CALL]
+            self._steps(inputs[chosen], targets[chosen])
+            progress.model_step(epoch, start + len(chosen), total)

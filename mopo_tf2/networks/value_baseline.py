@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.feedforward import Feedforward
 
 OBSERVATION_BOUND = 10.0
@@ -15,7 +16,6 @@ TIME_UNIT = 1000.0
 """Steps per unit of the time features."""
 TIME_POWERS = 4
 """The time features are t, t^2, ... up to this power."""
-ADAM_EPSILON = 1e-8
 _PREDICTION_CHUNK = 4096
 _SMALLEST_SCALE = 1e-3
 _STEPS_PER_CALL = 64
@@ -69,9 +69,8 @@ class ValueBaseline:
         self.network.build((None, obs_dim + TIME_POWERS))
         self.shift = keras.Variable(0.0, trainable=False, dtype="float32", name="shift")
         self.scale = keras.Variable(0.0, trainable=False, dtype="float32", name="scale")
-        self.optimizer = keras.optimizers.Adam(lr, epsilon=ADAM_EPSILON)
-        self.optimizer.build(self.network.trainable_variables)
-        self._compiled_steps = tf.function(self._steps, jit_compile=True)
+        self.optimizer = adam(lr, self.network.trainable_variables)
+        self._steps = CompiledSteps(self._step)
         self._compiled_values = tf.function(self._values, jit_compile=True)
 
     def _values(self, features: tf.Tensor) -> list[tf.Tensor]:
@@ -81,14 +80,10 @@ class ValueBaseline:
         """Return V [B] float32 for features [B, F]."""
         return map_in_chunks(self._compiled_values, [features], _PREDICTION_CHUNK)[0][:, 0]
 
-    def _steps(self, features: tf.Tensor, targets: tf.Tensor, count: tf.Tensor) -> None:
-        variables = self.network.trainable_variables
-        for k in tf.range(count):
-            with tf.GradientTape() as tape:
-                errors = self.network(features[k]) - targets[k]
-                loss = tf.reduce_mean(tf.square(errors))
-            gradients = tape.gradient(loss, [variable.value for variable in variables])
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    def _step(self, features: tf.Tensor, targets: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(self.network(features) - targets))
+        minimise(self.optimizer, tape, loss, self.network.trainable_variables)
 
     def fit(
         self,
@@ -106,18 +101,16 @@ class ValueBaseline:
         smallest = _SMALLEST_SCALE * max(1.0, abs(mean))
         self._rescale(mean, max(float(returns.std()), smallest))
         targets = ((returns - self.shift.numpy()) / self.scale.numpy()).astype(np.float32)[:, None]
-        rows, batch_size = len(features), min(self.batch_size, len(features))
+        count, batch_size = len(features), min(self.batch_size, len(features))
         order = np.concatenate(
             [
-                random_state.permutation(rows)[: rows // batch_size * batch_size]
+                random_state.permutation(count)[: count // batch_size * batch_size]
                 for _ in range(epochs)
             ]
         ).reshape(-1, batch_size)
         for start in range(0, len(order), _STEPS_PER_CALL):
-            block = np.zeros((_STEPS_PER_CALL, batch_size), order.dtype)
-            count = min(_STEPS_PER_CALL, len(order) - start)
-            block[:count] = order[start : start + count]
-            self._compiled_steps(features[block], targets[block], tf.constant(count))
+            rows = order[start : start + _STEPS_PER_CALL]
+            self._steps(features[rows], targets[rows])
 
     def _rescale(self, shift: float, scale: float) -> None:
         """Change the units of the output and leave the prediction where it is."""
