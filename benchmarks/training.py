@@ -16,7 +16,6 @@ from mopo_tf2.data.datasets import load_dataset
 from mopo_tf2.dynamics.termination import find_termination_fn
 from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
-from mopo_tf2.networks.gaussian_policy import deterministic_actions
 from mopo_tf2.progress import NoProgress
 from mopo_tf2.types import FloatArray, Transitions
 
@@ -134,7 +133,7 @@ def raw_stepping_rate(mopo: MOPO, repeats: int = 3) -> float:
     """
     environments = mopo.environments
     seeds = evaluation_seeds(mopo.seed, mopo.epoch, len(environments))
-    mode = deterministic_actions(mopo.sac.policy, len(environments))
+    mode = mopo.policy.acting(len(environments))
     taken: list[FloatArray] = []
 
     def recorded(observations: FloatArray) -> FloatArray:

@@ -27,12 +27,12 @@ def map_in_chunks(
     parts: list[list[np.ndarray]] = []
     for start in range(0, rows, chunk_size):
         stop = min(start + chunk_size, rows)
-        chunk = [_fill(array[start:stop], chunk_size) for array in arrays]
+        chunk = [fill(array[start:stop], chunk_size) for array in arrays]
         parts.append([np.asarray(result)[: stop - start] for result in function(*chunk)])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
-def _fill(array: np.ndarray, rows: int) -> np.ndarray:
+def fill(array: np.ndarray, rows: int) -> np.ndarray:
     """Return ``array`` with rows of zeros appended up to ``rows``."""
     if len(array) == rows:
         return array

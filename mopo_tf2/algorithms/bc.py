@@ -7,11 +7,10 @@ import tensorflow as tf
 
 from mopo_tf2.algorithms.epoch_metrics import Stopwatch
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
-from mopo_tf2.algorithms.sac import ADAM_EPSILON
 from mopo_tf2.configs.bc import BCConfig
-from mopo_tf2.data.batches import mixed_batches
+from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
-from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+from mopo_tf2.types import FloatArray, PolicyFn
 
 
 def inside(actions: tf.Tensor, margin: float) -> tf.Tensor:
@@ -49,9 +48,8 @@ class BC(OfflineAlgorithm):
         self._policy = GaussianPolicy(self.act_dim, config.policy_hidden_sizes, seed=seed)
         self._policy.build((None, self.obs_dim))
         self._trained = list(self._policy.trainable_variables)
-        self.optimizer = keras.optimizers.Adam(config.policy_lr, epsilon=ADAM_EPSILON)
-        self.optimizer.build(self._trained)
-        self._compiled_updates = tf.function(self._updates, jit_compile=True)
+        self.optimizer = adam(config.policy_lr, self._trained)
+        self._updates = CompiledSteps(self.update)
         self._compiled_diagnostics = tf.function(self._diagnostics, jit_compile=True)
         self._compiled_sample = tf.function(self._policy.sample)
 
@@ -73,35 +71,17 @@ class BC(OfflineAlgorithm):
         """Take one gradient step on [B, O] and [B, A]."""
         with tf.GradientTape() as tape:
             loss = self.loss(observations, actions)
-        gradients = tape.gradient(loss, [variable.value for variable in self._trained])
-        self.optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
-
-    def _updates(self, observations: tf.Tensor, actions: tf.Tensor, count: tf.Tensor) -> None:
-        for k in tf.range(count):
-            self.update(observations[k], actions[k])
+        minimise(self.optimizer, tape, loss, self._trained)
 
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
         config = self.config
         with clock.measure("times/train"):
-            for start in range(0, config.epoch_length, config.updates_per_call):
-                count = min(config.updates_per_call, config.epoch_length - start)
-                batches = self._batches(count)
-                self._compiled_updates(batches.observations, batches.actions, tf.constant(count))
-                self.train_steps += count
-                self.progress.updates(start + count, config.epoch_length)
-        batch = self._batches(1)
+            for _, count in self._blocks(config.epoch_length, config.updates_per_call):
+                batches = self._dataset_batches(count, config.batch_size)
+                self._updates(batches.observations, batches.actions)
+        batch = self._dataset_batches(1, config.batch_size)
         values = self._compiled_diagnostics(batch.observations[0], batch.actions[0])
         return {name: float(value) for name, value in values.items()}, {}
-
-    def _batches(self, count: int) -> Transitions:
-        return mixed_batches(
-            self.environment_pool,
-            None,
-            self.streams.host,
-            count=count,
-            batch_size=self.config.batch_size,
-            real_ratio=1.0,
-        )
 
     def _diagnostics(self, observations: tf.Tensor, actions: tf.Tensor) -> dict[str, tf.Tensor]:
         """Describe the policy on a batch: density and std, before the squashing, if it has them."""

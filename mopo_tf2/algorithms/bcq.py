@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from mopo_tf2.algorithms.epoch_metrics import Stopwatch
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
-from mopo_tf2.algorithms.sac import ADAM_EPSILON, polyak
+from mopo_tf2.algorithms.sac import polyak
 from mopo_tf2.configs.bcq import BCQConfig
-from mopo_tf2.data.batches import mixed_batches
+from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.bcq_policy import BCQPolicy, Perturbation
 from mopo_tf2.networks.q_function import QFunctions
 from mopo_tf2.networks.variational_autoencoder import (
@@ -109,11 +109,8 @@ class BCQ(OfflineAlgorithm):
             name: [variable for layer in layers for variable in layer.trainable_variables]
             for name, layers in trained.items()
         }
-        self.optimizers = {}
-        for name, variables in self._trained.items():
-            self.optimizers[name] = keras.optimizers.Adam(config.lr, epsilon=ADAM_EPSILON)
-            self.optimizers[name].build(variables)
-        self._compiled_updates = tf.function(self._updates, jit_compile=True)
+        self.optimizers = {name: adam(config.lr, part) for name, part in self._trained.items()}
+        self._updates = CompiledSteps(self.update)
         self._compiled_diagnostics = tf.function(self._diagnostics, jit_compile=True)
 
     def _build_networks(self, policy_seeds: list[int], critic_seeds: list[int]) -> None:
@@ -181,9 +178,7 @@ class BCQ(OfflineAlgorithm):
                 moved.assign(polyak(source.value, moved.value, self.config.tau))
 
     def _apply(self, name: str, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        variables = self._trained[name]
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self.optimizers[name].apply_gradients(zip(gradients, variables, strict=True))
+        minimise(self.optimizers[name], tape, loss, self._trained[name])
 
     def vae_losses(self, batch: Transitions, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return squared error and KL term of the VAE, scalars; ``noise`` [B, L].
@@ -229,11 +224,6 @@ class BCQ(OfflineAlgorithm):
         """Return [critics, B, 1]."""
         return tf.concat([critic(observations, actions) for critic in critics], axis=0)
 
-    def _updates(self, batches: Transitions, noise: Noise, count: tf.Tensor) -> None:
-        for k in tf.range(count):
-            batch = Transitions(*(column[k] for column in batches))
-            self.update(batch, Noise(*(part[k] for part in noise)))
-
     def update_block(self, batches: Transitions, noise: Noise) -> None:
         """Take one gradient step per leading row: K steps in one compiled call.
 
@@ -241,30 +231,19 @@ class BCQ(OfflineAlgorithm):
             batches: columns [K, B, width].
             noise: as in ``update``, with a leading K.
         """
-        self._compiled_updates(batches, noise, tf.constant(len(batches.observations)))
+        self._updates(batches, noise)
 
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
         config = self.config
         with clock.measure("times/train"):
-            for start in range(0, config.epoch_length, config.updates_per_call):
-                count = min(config.updates_per_call, config.epoch_length - start)
-                self.update_block(self._batches(count), self._noise(count))
-                self.train_steps += count
-                self.progress.updates(start + count, config.epoch_length)
-        batch = Transitions(*(column[0] for column in self._batches(1)))
+            for _, count in self._blocks(config.epoch_length, config.updates_per_call):
+                batches = self._dataset_batches(count, config.batch_size)
+                self.update_block(batches, self._noise(count))
+        batches = self._dataset_batches(1, config.batch_size)
+        batch = Transitions(*(column[0] for column in batches))
         noise = Noise(*(part[0] for part in self._noise(1)))
         values = self._compiled_diagnostics(batch, noise)
         return {name: float(value) for name, value in values.items()}, {}
-
-    def _batches(self, count: int) -> Transitions:
-        return mixed_batches(
-            self.environment_pool,
-            None,
-            self.streams.host,
-            count=count,
-            batch_size=self.config.batch_size,
-            real_ratio=1.0,
-        )
 
     def _noise(self, count: int) -> Noise:
         rows, size = self.config.batch_size, self.latent_dim

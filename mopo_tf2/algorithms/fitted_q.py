@@ -9,16 +9,16 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.algorithms.sac import ADAM_EPSILON, critic_losses, polyak
+from mopo_tf2.algorithms.sac import critic_losses, polyak
 from mopo_tf2.algorithms.value_scale import ValueScale
 from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.data.starts import episode_starts, logged_returns
 from mopo_tf2.errors import DivergenceError
+from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.q_function import QFunctions
 from mopo_tf2.types import FloatArray, PolicyFn, Transitions
 
@@ -135,9 +135,8 @@ class FittedQ:
             networks.append(network)
         self.critics, self.target_critics = networks
         self.target_critics.set_weights(self.critics.get_weights())
-        self.optimizer = keras.optimizers.Adam(config.lr, epsilon=ADAM_EPSILON)
-        self.optimizer.build(self.critics.trainable_variables)
-        self._compiled_updates = tf.function(self._updates, jit_compile=True)
+        self.optimizer = adam(config.lr, self.critics.trainable_variables)
+        self._updates = CompiledSteps(self._update)
         self._compiled_outputs = tf.function(self._outputs, jit_compile=True)
         self._compiled_errors = tf.function(self._errors, jit_compile=True)
 
@@ -151,20 +150,14 @@ class FittedQ:
         )
 
     def _update(self, batch: FittedQBatch) -> None:
-        variables = self.critics.trainable_variables
         with tf.GradientTape() as tape:
             q = self.critics(batch.observations, batch.actions)
             loss = critic_losses(q, self._target(batch))
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        minimise(self.optimizer, tape, loss, self.critics.trainable_variables)
         for source, target in zip(
             self.critics.variables, self.target_critics.variables, strict=True
         ):
             target.assign(polyak(source.value, target.value, self.config.tau))
-
-    def _updates(self, batches: FittedQBatch, count: tf.Tensor) -> None:
-        for k in tf.range(count):
-            self._update(FittedQBatch(*(column[k] for column in batches)))
 
     def _outputs(self, observations: tf.Tensor, actions: tf.Tensor) -> list[tf.Tensor]:
         return [tf.transpose(self.target_critics(observations, actions)[:, :, 0])]
@@ -181,8 +174,7 @@ class FittedQ:
             count = min(config.steps_per_call, steps - first)
             shape = (count, config.batch_size)
             indices = self.random_state.randint(0, len(self.rows.rewards), shape)
-            batches = FittedQBatch(*(column[indices] for column in self.rows))
-            self._compiled_updates(batches, tf.constant(count))
+            self._updates(FittedQBatch(*(column[indices] for column in self.rows)))
 
     def values(self, observations: FloatArray, actions: FloatArray) -> FloatArray:
         """Return Q [critics, B] float64, in reward units.

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from mopo_tf2.algorithms.epoch_metrics import EVALUATION_KEYS, Stopwatch, refuse_divergence
 from mopo_tf2.config import LoopConfig
+from mopo_tf2.data.batches import mixed_batches
 from mopo_tf2.data.replay_pool import pool_of
 from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
 from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
@@ -143,6 +144,28 @@ class OfflineAlgorithm(abc.ABC):
             "timesteps_total": float((self.epoch + 1) * self.config.epoch_length),
             "train-steps": float(self.train_steps),
         }
+
+    def _blocks(self, total: int, size: int) -> Iterator[tuple[int, int]]:
+        """Cut ``total`` gradient steps into blocks of ``size``; yield each one's start and length.
+
+        A block's steps are counted and reported once it is done.
+        """
+        for first in range(0, total, size):
+            count = min(size, total - first)
+            yield first, count
+            self.train_steps += count
+            self.progress.updates(first + count, total)
+
+    def _dataset_batches(self, count: int, batch_size: int) -> Transitions:
+        """Draw ``count`` stacked batches from the dataset alone."""
+        return mixed_batches(
+            self.environment_pool,
+            None,
+            self.streams.host,
+            count=count,
+            batch_size=batch_size,
+            real_ratio=1.0,
+        )
 
     def _device_normal(self, shape: tuple[int, ...]) -> tf.Tensor:
         return self.streams.device.normal(shape, dtype=tf.float32)

@@ -9,7 +9,6 @@ from mopo_tf2.algorithms.epoch_metrics import Stopwatch
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import OfflineSACConfig
-from mopo_tf2.data.batches import mixed_batches
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.types import FloatArray, PolicyFn, Transitions
 
@@ -68,24 +67,15 @@ class OfflineSAC(OfflineAlgorithm):
             ],
             np.float32,
         )
-        for start in range(0, len(tau), config.sac.updates_per_call):
-            block = tau[start : start + config.sac.updates_per_call]
-            noise_shape = (len(block), config.sac.batch_size, self.act_dim)
-            noise, next_noise = self._device_normal(noise_shape), self._device_normal(noise_shape)
-            self.sac.update_block(self._batches(len(block)), noise, next_noise, block)
-            self.train_steps += len(block)
-            self.progress.updates(start + len(block), len(tau))
+        for start, count in self._blocks(len(tau), config.sac.updates_per_call):
+            shape = (count, config.sac.batch_size, self.act_dim)
+            noise, next_noise = self._device_normal(shape), self._device_normal(shape)
+            block = tau[start : start + count]
+            self.sac.update_block(self._batches(count), noise, next_noise, block)
 
     def _batches(self, count: int) -> Transitions:
         """Draw ``count`` stacked training batches."""
-        return mixed_batches(
-            self.environment_pool,
-            None,
-            self.streams.host,
-            count=count,
-            batch_size=self.config.sac.batch_size,
-            real_ratio=1.0,
-        )
+        return self._dataset_batches(count, self.config.sac.batch_size)
 
     def _diagnostics(self) -> dict[str, float]:
         """Describe critics and policy on a fresh training batch (Q-86).

@@ -6,12 +6,10 @@ import tensorflow as tf
 
 from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.config import SACConfig
+from mopo_tf2.gradient_steps import CompiledSteps, adam, tf_values
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.networks.q_function import QFunctions
 from mopo_tf2.types import Transitions
-
-ADAM_EPSILON = 1e-8
-"""TF1's default (Q-46); Keras' own is 1e-7, which moves some weights otherwise by 1e-2."""
 
 
 def critic_target(
@@ -122,11 +120,8 @@ class SAC:
             "critics": list(self.critics.trainable_variables),
             "temperature": [self.log_alpha],
         }
-        self.optimizers = {}
-        for name, variables in self._trained.items():
-            self.optimizers[name] = keras.optimizers.Adam(config.lr, epsilon=ADAM_EPSILON)
-            self.optimizers[name].build(variables)
-        self._compiled_updates = tf.function(self._updates, jit_compile=True)
+        self.optimizers = {name: adam(config.lr, part) for name, part in self._trained.items()}
+        self._updates = CompiledSteps(self.update)
         self._compiled_sample = tf.function(self.policy.sample, jit_compile=True)
         self._compiled_diagnostics = tf.function(self._diagnostics, jit_compile=True)
 
@@ -164,24 +159,22 @@ class SAC:
         """
         alpha = tf.exp(self.log_alpha.value)
         target = self.target(batch, next_noise)
+        trained = {name: tf_values(variables) for name, variables in self._trained.items()}
         losses, gradients = {}, {}
         with tf.GradientTape() as tape:
             q = self.critics(batch.observations, batch.actions)
             losses["critics"] = critic_losses(q, target)
-        gradients["critics"] = tape.gradient(losses["critics"], self._values("critics"))
+        gradients["critics"] = tape.gradient(losses["critics"], trained["critics"])
         with tf.GradientTape() as tape:
             actions, log_pi = self.policy.sample(batch.observations, noise)
             losses["policy"] = policy_loss(log_pi, self.critics(batch.observations, actions), alpha)
-        gradients["policy"] = tape.gradient(losses["policy"], self._values("policy"))
+        gradients["policy"] = tape.gradient(losses["policy"], trained["policy"])
         with tf.GradientTape() as tape:
             losses["temperature"] = temperature_loss(
                 self.log_alpha.value, log_pi, self.target_entropy
             )
-        gradients["temperature"] = tape.gradient(losses["temperature"], self._values("temperature"))
+        gradients["temperature"] = tape.gradient(losses["temperature"], trained["temperature"])
         return losses, gradients
-
-    def _values(self, name: str) -> list[tf.Variable]:
-        return [variable.value for variable in self._trained[name]]
 
     def update(
         self, batch: Transitions, noise: tf.Tensor, next_noise: tf.Tensor, tau: tf.Tensor
@@ -204,18 +197,6 @@ class SAC:
         ):
             target.assign(polyak(source.value, target.value, tau))
 
-    def _updates(
-        self,
-        batches: Transitions,
-        noise: tf.Tensor,
-        next_noise: tf.Tensor,
-        tau: tf.Tensor,
-        count: tf.Tensor,
-    ) -> None:
-        for k in tf.range(count):
-            batch = Transitions(*(column[k] for column in batches))
-            self.update(batch, noise[k], next_noise[k], tau[k])
-
     def update_block(
         self,
         batches: Transitions,
@@ -231,10 +212,9 @@ class SAC:
             next_noise: [K, B, A] float32.
             tau: [K] float32; ``config.tau`` for every step by default.
         """
-        count = len(batches.observations)
         if tau is None:
-            tau = np.full(count, self.config.tau, np.float32)
-        self._compiled_updates(batches, noise, next_noise, tau, tf.constant(count))
+            tau = np.full(len(batches.observations), self.config.tau, np.float32)
+        self._updates(batches, noise, next_noise, tau)
 
     def sample_actions(
         self, observations: np.ndarray, latents: np.ndarray, chunk_size: int
@@ -256,8 +236,8 @@ class SAC:
 
         Original: mopo/algorithms/mopo.py:MOPO.get_diagnostics
         """
-        values = self._compiled_diagnostics(batch, noise, next_noise)
-        return {name: float(value) for name, value in values.items()}
+        described = self._compiled_diagnostics(batch, noise, next_noise)
+        return {name: float(value) for name, value in described.items()}
 
     def _diagnostics(
         self, batch: Transitions, noise: tf.Tensor, next_noise: tf.Tensor

@@ -9,7 +9,7 @@ import tensorflow as tf
 from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.penalties import disagreement_penalty, learned_std_penalty
-from mopo_tf2.errors import InputError
+from mopo_tf2.dynamics.termination import checked_terminals
 from mopo_tf2.types import TerminationFn
 
 
@@ -128,20 +128,9 @@ class ModelEnvironment:
         if self.true_penalty is not None:
             penalties = self.true_penalty(observations, actions, means[:, 1:])
         raw_rewards, next_observations = samples[:, :1], samples[:, 1:]
-        terminals = self._terminals(observations, actions, next_observations)
+        terminals = checked_terminals(self.termination_fn, observations, actions, next_observations)
         rewards = raw_rewards - self.penalty_coeff * penalties
         return ModelStep(next_observations, rewards, terminals, raw_rewards, penalties, means, stds)
-
-    def _terminals(
-        self, observations: np.ndarray, actions: np.ndarray, next_observations: np.ndarray
-    ) -> np.ndarray:
-        terminals = np.asarray(self.termination_fn(observations, actions, next_observations))
-        if terminals.shape != (len(observations), 1) or terminals.dtype != bool:
-            raise InputError(
-                f"the termination function must return bool ({len(observations)}, 1), "
-                f"got {terminals.dtype} {terminals.shape}."
-            )
-        return terminals
 
     def _predict(
         self, observations: tf.Tensor, actions: tf.Tensor

@@ -125,3 +125,23 @@ def find_termination_fn(name: str) -> TerminationFn:
         )
     function: TerminationFn = import_function(name, "termination function")
     return function
+
+
+def checked_terminals(
+    termination_fn: TerminationFn,
+    observations: FloatArray,
+    actions: FloatArray,
+    next_observations: FloatArray,
+) -> BoolArray:
+    """Return what ``termination_fn`` says of B transitions, bool [B, 1].
+
+    Raises:
+        InputError: if it returns something else.
+    """
+    terminals = np.asarray(termination_fn(observations, actions, next_observations))
+    if terminals.shape != (len(observations), 1) or terminals.dtype != bool:
+        raise InputError(
+            f"the termination function must return bool ({len(observations)}, 1), "
+            f"got {terminals.dtype} {terminals.shape}."
+        )
+    return terminals

@@ -3,7 +3,6 @@
 import time
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,11 +10,9 @@ from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
 from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.gradient_steps import CompiledSteps, adam, tf_values
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.types import Transitions
-
-ADAM_EPSILON = 1e-8
-"""Added to sqrt(v), the bias correction folded into the step size, as in TF1 (Q-05, Q-46)."""
 
 
 class HoldoutSplit(NamedTuple):
@@ -89,9 +86,8 @@ class EnsembleTrainer:
     def __init__(self, ensemble: GaussianEnsemble):
         self.ensemble = ensemble
         self.config = ensemble.config
-        self.optimizer = keras.optimizers.Adam(self.config.model_lr, epsilon=ADAM_EPSILON)
-        self.optimizer.build(ensemble.trainable_variables)
-        self._compiled_steps = tf.function(self._steps, jit_compile=True)
+        self.optimizer = adam(self.config.model_lr, ensemble.trainable_variables)
+        self._steps = CompiledSteps(self._step)
         self._compiled_squared_error = tf.function(ensemble.squared_error, jit_compile=True)
 
     def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
@@ -101,29 +97,23 @@ class EnsembleTrainer:
             inputs: [E, B, O + A] float32.
             targets: [E, B, 1 + O] float32.
         """
-        values = [variable.value for variable in self.ensemble.trainable_variables]
         with tf.GradientTape() as tape:
             objective = self.ensemble.objective(inputs, targets)
-        return tape.gradient(objective, values)
+        return tape.gradient(objective, tf_values(self.ensemble.trainable_variables))
 
-    def _steps(self, inputs: tf.Tensor, targets: tf.Tensor, count: tf.Tensor) -> None:
-        variables = self.ensemble.trainable_variables
-        for k in tf.range(count):
-            gradients = self.gradients(inputs[k], targets[k])
-            moved = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-            self.optimizer.apply_gradients(moved)
+    def _step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+        gradients = self.gradients(inputs, targets)
+        pairs = zip(gradients, self.ensemble.trainable_variables, strict=True)
+        self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
 
-    def steps(self, inputs: np.ndarray, targets: np.ndarray, count: int | None = None) -> None:
+    def steps(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         """Take one gradient step per leading row: K batches in one compiled call.
 
         Args:
             inputs: [K, E, B, O + A] float32.
             targets: [K, E, B, 1 + O] float32.
-            count: steps to take of the K, all by default. A shape is compiled once, so a block
-                that is filled only in part costs no second compilation.
         """
-        taken = tf.constant(len(inputs) if count is None else count)
-        self._compiled_steps(inputs, targets, taken)
+        self._steps(inputs, targets)
 
     def holdout_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Mean squared error [E] float32 on rows [N, .] that all members share."""
@@ -201,13 +191,11 @@ class EnsembleTrainer:
         batch_size = self.config.model_batch_size
         members, rows = indices.shape
         full, total = rows // batch_size, -(-rows // batch_size)
-        block = min(self.config.model_steps_per_call, full)
-        for start in range(0, full, block or 1):
-            count = min(block, full - start)
-            chosen = np.zeros((block, members, batch_size), indices.dtype)
+        for start in range(0, full, self.config.model_steps_per_call):
+            count = min(self.config.model_steps_per_call, full - start)
             window = indices[:, start * batch_size : (start + count) * batch_size]
-            chosen[:count] = window.reshape(members, count, batch_size).swapaxes(0, 1)
-            self.steps(split.inputs[chosen], split.targets[chosen], count)
+            chosen = window.reshape(members, count, batch_size).swapaxes(0, 1)
+            self.steps(split.inputs[chosen], split.targets[chosen])
             progress.model_step(epoch, start + count, total)
         if full < total:
             chosen = indices[None, :, full * batch_size :]

@@ -1,23 +1,55 @@
-"""What evaluation and export need of a policy, whatever method trained it."""
+"""What every policy can do, whatever method trained it: act on the host, go to a file and back."""
 
-from typing import Any, ClassVar, Protocol, Self
+import abc
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-from mopo_tf2.types import PolicyFn
+from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.types import FloatArray, PolicyFn
 
 
-class ExportablePolicy(Protocol):
+class ExportablePolicy(abc.ABC):
     """A policy that acts on the host and can be written to a file and read back.
 
     Attributes:
         kind: names the class in exported files.
+        obs_dim: O.
+        act_dim: A.
     """
 
     kind: ClassVar[str]
+    obs_dim: int
+    act_dim: int
+
+    @abc.abstractmethod
+    def exported_variables(self) -> dict[str, keras.Variable]:
+        """Return the variables by their names in exported files."""
+
+    @abc.abstractmethod
+    def metadata(self) -> dict[str, Any]:
+        """Return the plain values that ``from_metadata`` needs, ``obs_dim`` and ``act_dim`` too."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
+        """Build a policy of the sizes in ``metadata``, with initial weights.
+
+        Raises:
+            KeyError: if an entry is missing.
+        """
 
     def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return weights by name, and plain metadata with at least ``obs_dim`` and ``act_dim``."""
+        """Return weights by name, and metadata: what an exported file holds.
+
+        Original: mopo/algorithms/mopo.py:MOPO._log_policy
+        """
+        arrays = {name: variable.numpy() for name, variable in self.exported_variables().items()}
+        return arrays, self.metadata()
 
     @classmethod
     def from_exported(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
@@ -25,15 +57,60 @@ class ExportablePolicy(Protocol):
 
         Raises:
             KeyError: if an array or an entry is missing.
-            ValueError: if one has another shape.
+            ValueError: if an array has another shape.
         """
+        policy = cls.from_metadata(metadata)
+        for name, variable in policy.exported_variables().items():
+            shape = tuple(variable.shape)
+            if arrays[name].shape != shape:
+                raise ValueError(f"{name} must have the shape {shape}, got {arrays[name].shape}.")
+            variable.assign(arrays[name])
+        return policy
 
-    def acting(self, rows: int, seed: int) -> PolicyFn:
+    @abc.abstractmethod
+    def acting(self, rows: int, seed: int = 0) -> PolicyFn:
         """Return the policy as evaluation runs it: a host function [B, O] -> [B, A] in [-1, 1].
 
-        It sees the weights as they are when it is called, and is compiled for ``rows`` at a time.
+        It sees the weights as they are when it is called.
 
         Args:
-            rows: episodes that run in lockstep.
+            rows: compiled for so many at once; more are taken in chunks, fewer are filled up. A
+                fixed shape keeps a row's action independent of how many others there are, to the
+                last bit.
             seed: of whatever the policy draws; a deterministic one ignores it.
+
+        Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
         """
+
+    @functools.cached_property
+    def _compiled(self) -> dict[int, Callable[..., tf.Tensor]]:
+        return {}
+
+    def _on_host(
+        self, actions: Callable[..., tf.Tensor], rows: int, *shared: tf.TensorSpec
+    ) -> Callable[..., FloatArray]:
+        """Return ``actions`` as a host function, compiled once per number of rows.
+
+        Args:
+            actions: observations [B, O] float32, and what the rows share -> actions [B, A].
+            rows: see ``acting``.
+            shared: shapes of what the rows share.
+        """
+        if rows not in self._compiled:
+            # Called a thousand times an epoch with a few rows: as a concrete function, without the
+            # checks of argument types, a call costs half as much.
+            self._compiled[rows] = tf.function(actions, jit_compile=True).get_concrete_function(
+                tf.TensorSpec([rows, self.obs_dim], tf.float32), *shared
+            )
+        compiled = self._compiled[rows]
+
+        def act(observations: FloatArray, *others: tf.Tensor) -> FloatArray:
+            inputs = observations.astype(np.float32)
+            if len(inputs) == rows:
+                whole: FloatArray = compiled(tf.constant(inputs), *others).numpy()
+                return whole
+            return map_in_chunks(
+                lambda chunk: [compiled(tf.constant(chunk), *others)], [inputs], rows
+            )[0]
+
+        return act

@@ -1,20 +1,19 @@
 """BCQ's policy: sample actions like the data's, perturb them, take the best."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.networks.q_function import QFunctions
 from mopo_tf2.networks.variational_autoencoder import ActionDecoder
 from mopo_tf2.types import FloatArray, PolicyFn
 
 
-@keras.saving.register_keras_serializable(package="mopo_tf2")
 class Perturbation(keras.layers.Layer):
     """xi(s, a): moves an action by at most ``phi`` per component, and keeps it in [-1, 1].
 
@@ -36,9 +35,8 @@ class Perturbation(keras.layers.Layer):
         *,
         phi: float,
         seed: int = 0,
-        **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__()
         self.act_dim, self.phi = act_dim, phi
         self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
 
@@ -53,18 +51,8 @@ class Perturbation(keras.layers.Layer):
         change = self.phi * tf.tanh(self.network(tf.concat([observations, actions], axis=-1)))
         return tf.clip_by_value(actions + change, -1.0, 1.0)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "act_dim": self.act_dim,
-            "hidden_layer_sizes": self.network.hidden_layer_sizes,
-            "phi": self.phi,
-            "seed": self.network.seed,
-        }
 
-
-class BCQPolicy:
+class BCQPolicy(ExportablePolicy):
     """pi(s) = argmax over n perturbed samples of the VAE of Q_1(s, a).
 
     Args:
@@ -93,7 +81,6 @@ class BCQPolicy:
         self.act_dim = decoder.act_dim
         self.obs_dim = int(perturbation.variables[0].shape[0]) - self.act_dim
         self.latent_dim = int(decoder.variables[0].shape[0]) - self.obs_dim
-        self._compiled: dict[int, Any] = {}
 
     def best_actions(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
         """Return the best action of each row, [B, A], among those of the ``latents``.
@@ -110,45 +97,35 @@ class BCQPolicy:
         best = tf.argmax(tf.reshape(self.critic(repeated, actions), [rows, count]), axis=1)
         return tf.gather(tf.reshape(actions, [rows, count, -1]), best, batch_dims=1)
 
-    def acting(self, rows: int, seed: int) -> PolicyFn:
-        """Return the policy as evaluation runs it: a host function [B, O] -> [B, A] in [-1, 1].
+    def acting(self, rows: int, seed: int = 0) -> PolicyFn:
+        """See ``ExportablePolicy.acting``.
 
-        It sees the weights as they are when it is called. Call number k draws one set of latent
-        vectors from (``seed``, k), which its rows share (D-122): so a row's action depends on its
-        observation, ``seed`` and k, and not on which or how many other rows there are.
-
-        Args:
-            rows: compiled for so many at once; more are taken in chunks, fewer are filled up.
-            seed: of the latent vectors, not negative.
+        Call number k draws one set of latent vectors from (``seed``, k), which its rows share
+        (D-122): so a row's action depends on its observation, ``seed`` and k, and not on which or
+        how many other rows there are.
         """
-        if rows not in self._compiled:
-            self._compiled[rows] = tf.function(
-                self.best_actions, jit_compile=True
-            ).get_concrete_function(
-                tf.TensorSpec([rows, self.obs_dim], tf.float32),
-                tf.TensorSpec([self.num_actions, self.latent_dim], tf.float32),
-            )
-        best_actions = self._compiled[rows]
+        shape = (self.num_actions, self.latent_dim)
+        best_actions = self._on_host(self.best_actions, rows, tf.TensorSpec(shape, tf.float32))
         randoms = np.random.RandomState(seed)
 
         def act(observations: FloatArray) -> FloatArray:
-            normal = randoms.standard_normal((self.num_actions, self.latent_dim))
-            latents = tf.constant(normal, tf.float32)
-            inputs = observations.astype(np.float32)
-            return map_in_chunks(
-                lambda chunk: [best_actions(tf.constant(chunk), latents)], [inputs], rows
-            )[0]
+            return best_actions(
+                observations, tf.constant(randoms.standard_normal(shape), tf.float32)
+            )
 
         return act
 
-    def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See ``ExportablePolicy.exported``."""
-        arrays = {
-            f"{part}/{i}": variable.numpy()
+    def exported_variables(self) -> dict[str, keras.Variable]:
+        """See ``ExportablePolicy.exported_variables``."""
+        return {
+            f"{part}/{i}": variable
             for part, layer in self._parts().items()
             for i, variable in enumerate(layer.variables)
         }
-        metadata = {
+
+    def metadata(self) -> dict[str, Any]:
+        """See ``ExportablePolicy.metadata``."""
+        return {
             "obs_dim": self.obs_dim,
             "act_dim": self.act_dim,
             "latent_dim": self.latent_dim,
@@ -160,7 +137,6 @@ class BCQPolicy:
                 for part, layer in self._parts().items()
             },
         }
-        return arrays, metadata
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -170,8 +146,8 @@ class BCQPolicy:
         }
 
     @classmethod
-    def from_exported(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> "BCQPolicy":
-        """See ``ExportablePolicy.from_exported``."""
+    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
+        """See ``ExportablePolicy.from_metadata``."""
         observations, actions = (None, metadata["obs_dim"]), (None, metadata["act_dim"])
         decoder = ActionDecoder(metadata["act_dim"], metadata["decoder_hidden_sizes"])
         decoder.build(observations, (None, metadata["latent_dim"]))
@@ -181,13 +157,10 @@ class BCQPolicy:
         perturbation.build(observations, actions)
         critic = QFunctions(metadata["critic_hidden_sizes"], num_critics=1)
         critic.build(observations, actions)
-        policy = cls(
+        return cls(
             decoder,
             perturbation,
             critic,
             num_actions=metadata["num_actions"],
             latent_clip=metadata["latent_clip"],
         )
-        for part, layer in policy._parts().items():
-            layer.set_weights([arrays[f"{part}/{i}"] for i in range(len(layer.variables))])
-        return policy

@@ -1,7 +1,6 @@
 """Multilayer perceptrons with the original's initialisation."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,7 +9,6 @@ from mopo_tf2.networks.ensemble_dense import EnsembleDense, glorot_uniform
 from mopo_tf2.seeding import spawn_seeds
 
 
-@keras.saving.register_keras_serializable(package="mopo_tf2")
 class Feedforward(keras.layers.Layer):
     """ReLU hidden layers and a linear output, glorot-uniform kernels and zero biases (Q-44).
 
@@ -31,13 +29,11 @@ class Feedforward(keras.layers.Layer):
         *,
         num_networks: int | None = None,
         seed: int = 0,
-        **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__()
         self.hidden_layer_sizes = tuple(hidden_layer_sizes)
         self.output_size = output_size
         self.num_networks = num_networks
-        self.seed = seed
         sizes = (*self.hidden_layer_sizes, output_size)
         activations = ["relu"] * len(self.hidden_layer_sizes) + [None]
         self.dense_layers = [
@@ -68,13 +64,3 @@ class Feedforward(keras.layers.Layer):
         for layer in self.dense_layers:
             outputs = layer(outputs)
         return outputs
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "hidden_layer_sizes": self.hidden_layer_sizes,
-            "output_size": self.output_size,
-            "num_networks": self.num_networks,
-            "seed": self.seed,
-        }

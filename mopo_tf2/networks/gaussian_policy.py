@@ -1,16 +1,15 @@
 """The squashed Gaussian policy. TensorFlow Probability is used in this module only."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.networks.feedforward import Feedforward
-from mopo_tf2.types import FloatArray, PolicyFn
+from mopo_tf2.types import PolicyFn
 
 LOG_SCALE_BOUNDS = (-20.0, 2.0)
 """Bounds of the log standard deviation before the squashing, by ``clip_by_value`` (Q-44)."""
@@ -51,8 +50,7 @@ def squash(shift: tf.Tensor, log_scale: tf.Tensor, latents: tf.Tensor) -> tuple[
     return raw_actions, tanh.forward(raw_actions), log_pi[:, None]
 
 
-@keras.saving.register_keras_serializable(package="mopo_tf2")
-class GaussianPolicy(keras.layers.Layer):
+class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
     """pi(a | s): a network gives shift and log scale of a Gaussian, squashed by tanh.
 
     Args:
@@ -65,16 +63,14 @@ class GaussianPolicy(keras.layers.Layer):
 
     kind: ClassVar[str] = "gaussian"
 
-    def __init__(
-        self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0, **kwargs: Any
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0):
+        super().__init__()
         self.act_dim = act_dim
         self.network = Feedforward(hidden_layer_sizes, 2 * act_dim, seed=seed)
-        self._acting: dict[int, PolicyFn] = {}
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the variables for observations [B, O]."""
+        self.obs_dim = int(input_shape[-1])  # type: ignore[arg-type]
         self.network.build(input_shape)
 
     def call(self, observations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -128,77 +124,25 @@ class GaussianPolicy(keras.layers.Layer):
             result[f"{name}-std"] = tf.math.reduce_std(value)
         return result
 
-    def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """See ``ExportablePolicy.exported``.
+    def acting(self, rows: int, seed: int = 0) -> PolicyFn:
+        """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
+        return self._on_host(self.mode, rows)
 
-        Original: mopo/algorithms/mopo.py:MOPO._log_policy
-        """
-        weights = policy_weights(self)
-        metadata = {
-            "obs_dim": int(weights[0].shape[0]),
+    def exported_variables(self) -> dict[str, keras.Variable]:
+        """See ``ExportablePolicy.exported_variables``."""
+        return {str(i): variable for i, variable in enumerate(self.variables)}
+
+    def metadata(self) -> dict[str, Any]:
+        """See ``ExportablePolicy.metadata``."""
+        return {
+            "obs_dim": self.obs_dim,
             "act_dim": self.act_dim,
             "hidden_layer_sizes": list(self.network.hidden_layer_sizes),
         }
-        return {str(i): weight for i, weight in enumerate(weights)}, metadata
 
     @classmethod
-    def from_exported(
-        cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]
-    ) -> "GaussianPolicy":
-        """See ``ExportablePolicy.from_exported``."""
+    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
+        """See ``ExportablePolicy.from_metadata``."""
         policy = cls(metadata["act_dim"], metadata["hidden_layer_sizes"])
         policy.build((None, metadata["obs_dim"]))
-        policy.set_weights([arrays[str(i)] for i in range(len(arrays))])
         return policy
-
-    def acting(self, rows: int, seed: int = 0) -> PolicyFn:
-        """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
-        del seed
-        if rows not in self._acting:
-            self._acting[rows] = deterministic_actions(self, rows)
-        return self._acting[rows]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "act_dim": self.act_dim,
-            "hidden_layer_sizes": self.network.hidden_layer_sizes,
-            "seed": self.network.seed,
-        }
-
-
-def deterministic_actions(policy: GaussianPolicy, rows: int) -> PolicyFn:
-    """Return the policy's mode as a function on the host, [B, O] -> [B, A] float32.
-
-    It sees the policy's weights as they are when it is called.
-
-    Args:
-        policy: built.
-        rows: compiled for so many at once; more are taken in chunks, fewer are filled up. A fixed
-            shape keeps a row's action independent of how many others there are, to the last bit.
-
-    Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
-    """
-    obs_dim = policy.variables[0].shape[0]
-    # Called a thousand times an epoch with a few rows: as a concrete function, without the checks
-    # of argument types, a call costs half as much.
-    mode = tf.function(policy.mode, jit_compile=True).get_concrete_function(
-        tf.TensorSpec([rows, obs_dim], tf.float32)
-    )
-
-    def act(observations: FloatArray) -> FloatArray:
-        inputs = observations.astype(np.float32)
-        if len(inputs) == rows:
-            return mode(tf.constant(inputs)).numpy()
-        return map_in_chunks(lambda chunk: [mode(tf.constant(chunk))], [inputs], rows)[0]
-
-    return act
-
-
-def policy_weights(policy: GaussianPolicy) -> list[np.ndarray]:
-    """Return kernel, bias, kernel, bias, ... of the policy's network, as Keras lists them.
-
-    Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.get_weights
-    """
-    return [variable.numpy() for variable in policy.variables]

@@ -12,7 +12,6 @@ from mopo_tf2.networks.feedforward import Feedforward
 Shape = tuple[Any, ...]
 
 
-@keras.saving.register_keras_serializable(package="mopo_tf2")
 class QFunctions(keras.layers.Layer):
     """``num_critics`` feed-forward critics of the same state and action, as one batched network.
 
@@ -28,9 +27,8 @@ class QFunctions(keras.layers.Layer):
         *,
         num_critics: int = 2,
         seed: int = 0,
-        **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__()
         self.num_critics = num_critics
         self.network = Feedforward(hidden_layer_sizes, 1, num_networks=num_critics, seed=seed)
 
@@ -57,12 +55,3 @@ class QFunctions(keras.layers.Layer):
             value = variable.numpy()
             value[critic] = np.reshape(weight, value[critic].shape)
             variable.assign(value)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "hidden_layer_sizes": self.network.hidden_layer_sizes,
-            "num_critics": self.num_critics,
-            "seed": self.network.seed,
-        }

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.seeding import spawn_seeds
 from mopo_tf2.types import FloatArray, PolicyFn
 
@@ -45,8 +44,7 @@ def gaussian_kl(
     return tf.reduce_sum(moved - 0.5 + log_std - old_log_std, axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="mopo_tf2")
-class UnsquashedGaussianPolicy(keras.layers.Layer):
+class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
     """pi(a | s) = N(mean(s), exp(log_std)^2), tanh hidden layers, log_std independent of s.
 
     The density is that of the action as it is drawn; what model and environment get is that action
@@ -72,13 +70,11 @@ class UnsquashedGaussianPolicy(keras.layers.Layer):
         init_log_std: float = -0.25,
         min_log_std: float = -2.0,
         seed: int = 0,
-        **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__()
         self.act_dim = act_dim
         self.hidden_layer_sizes = tuple(hidden_layer_sizes)
         self.init_log_std, self.min_log_std = init_log_std, min_log_std
-        self.seed = seed
         seeds = spawn_seeds(seed, len(self.hidden_layer_sizes) + 1)
         self.dense_layers = [
             keras.layers.Dense(
@@ -107,18 +103,14 @@ class UnsquashedGaussianPolicy(keras.layers.Layer):
             shape=(self.act_dim,),
             initializer=keras.initializers.Constant(self.init_log_std),
         )
-        row = (int(input_shape[-1]),)  # type: ignore[arg-type]
+        self.obs_dim = int(input_shape[-1])  # type: ignore[arg-type]
+        row = (self.obs_dim,)
         self.obs_shift = self.add_weight(
             name="obs_shift", shape=row, initializer="zeros", trainable=False
         )
         self.obs_scale = self.add_weight(
             name="obs_scale", shape=row, initializer="ones", trainable=False
         )
-
-    @property
-    def obs_dim(self) -> int:
-        """O."""
-        return int(self.obs_shift.shape[0])
 
     def standardise(self, shift: FloatArray, scale: FloatArray) -> None:
         """Let the network read ``(observation - shift) / scale``, each [O], scale above 0."""
@@ -148,31 +140,17 @@ class UnsquashedGaussianPolicy(keras.layers.Layer):
         """Raise the log stddev to its minimum where it fell below."""
         self.log_std.assign(tf.maximum(self.log_std.value, self.min_log_std))
 
-    def acting(self, rows: int, seed: int) -> PolicyFn:
-        """Return the deterministic policy as a function on the host, [B, O] -> [B, A] float32.
+    def acting(self, rows: int, seed: int = 0) -> PolicyFn:
+        """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
+        return self._on_host(self.mode, rows)
 
-        It sees the policy's weights as they are when it is called.
+    def exported_variables(self) -> dict[str, keras.Variable]:
+        """See ``ExportablePolicy.exported_variables``."""
+        return {f"weights/{i}": variable for i, variable in enumerate(self.variables)}
 
-        Args:
-            rows: compiled for so many at once; more are taken in chunks, fewer are filled up.
-            seed: unused, nothing is drawn.
-        """
-        mode = tf.function(self.mode, jit_compile=True).get_concrete_function(
-            tf.TensorSpec([rows, self.obs_dim], tf.float32)
-        )
-
-        def act(observations: FloatArray) -> FloatArray:
-            inputs = observations.astype(np.float32)
-            if len(inputs) == rows:
-                return mode(tf.constant(inputs)).numpy()
-            return map_in_chunks(lambda chunk: [mode(tf.constant(chunk))], [inputs], rows)[0]
-
-        return act
-
-    def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the weights by name, and what ``from_exported`` needs besides."""
-        arrays = {f"weights/{i}": variable.numpy() for i, variable in enumerate(self.variables)}
-        return arrays, {
+    def metadata(self) -> dict[str, Any]:
+        """See ``ExportablePolicy.metadata``."""
+        return {
             "obs_dim": self.obs_dim,
             "act_dim": self.act_dim,
             "hidden_layer_sizes": list(self.hidden_layer_sizes),
@@ -180,35 +158,12 @@ class UnsquashedGaussianPolicy(keras.layers.Layer):
         }
 
     @classmethod
-    def from_exported(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
-        """Build the policy that ``exported`` described.
-
-        Raises:
-            KeyError: if an array or number is missing.
-            ValueError: if an array has another shape.
-        """
+    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
+        """See ``ExportablePolicy.from_metadata``."""
         policy = cls(
             metadata["act_dim"],
             metadata["hidden_layer_sizes"],
             min_log_std=metadata["min_log_std"],
         )
         policy.build((None, metadata["obs_dim"]))
-        for i, variable in enumerate(policy.variables):
-            value = arrays[f"weights/{i}"]
-            if value.shape != tuple(variable.shape):
-                raise ValueError(
-                    f"weights/{i} must have the shape {tuple(variable.shape)}, got {value.shape}."
-                )
-            variable.assign(value)
         return policy
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "act_dim": self.act_dim,
-            "hidden_layer_sizes": self.hidden_layer_sizes,
-            "init_log_std": self.init_log_std,
-            "min_log_std": self.min_log_std,
-            "seed": self.seed,
-        }

@@ -1,7 +1,6 @@
 """The conditional variational autoencoder of actions: G(a | s) of BCQ."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,7 +11,6 @@ LOG_STD_BOUNDS = (-4.0, 15.0)
 """Bounds of the encoder's log standard deviation, of the authors' code of BCQ."""
 
 
-@keras.saving.register_keras_serializable(package="mopo_tf2")
 class ActionEncoder(keras.layers.Layer):
     """E(z | s, a): the Gaussian of the latent vector of an action in a state.
 
@@ -29,10 +27,8 @@ class ActionEncoder(keras.layers.Layer):
     BCQ paper (Fujimoto et al. 2019), section 5.
     """
 
-    def __init__(
-        self, latent_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0, **kwargs: Any
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, latent_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0):
+        super().__init__()
         self.latent_dim = latent_dim
         self.network = Feedforward(hidden_layer_sizes, 2 * latent_dim, seed=seed)
 
@@ -48,17 +44,7 @@ class ActionEncoder(keras.layers.Layer):
         mean, log_std = tf.split(outputs, 2, axis=-1)
         return mean, tf.clip_by_value(log_std, *LOG_STD_BOUNDS)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "latent_dim": self.latent_dim,
-            "hidden_layer_sizes": self.network.hidden_layer_sizes,
-            "seed": self.network.seed,
-        }
 
-
-@keras.saving.register_keras_serializable(package="mopo_tf2")
 class ActionDecoder(keras.layers.Layer):
     """D(a | s, z): the action that a latent vector stands for in a state.
 
@@ -72,10 +58,8 @@ class ActionDecoder(keras.layers.Layer):
     BCQ paper (Fujimoto et al. 2019), section 5.
     """
 
-    def __init__(
-        self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0, **kwargs: Any
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0):
+        super().__init__()
         self.act_dim = act_dim
         self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
 
@@ -88,15 +72,6 @@ class ActionDecoder(keras.layers.Layer):
     def call(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
         """Return the actions; see the class."""
         return tf.tanh(self.network(tf.concat([observations, latents], axis=-1)))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "act_dim": self.act_dim,
-            "hidden_layer_sizes": self.network.hidden_layer_sizes,
-            "seed": self.network.seed,
-        }
 
 
 def kl_divergence(mean: tf.Tensor, log_std: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
 from mopo_tf2.dynamics.termination import never
 from mopo_tf2.types import Transitions
+from tests.eager import eagerly
 
 RECORDINGS = Path(__file__).parents[2] / "parity" / "recordings"
 TINY_ENSEMBLE = {
@@ -33,6 +34,13 @@ TINY = {
     "n_epochs": 3,
     "eval_n_episodes": 0,
 }
+
+
+@pytest.fixture
+def eager():
+    """Run the test without compilation."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")

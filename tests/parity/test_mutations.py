@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mopo_tf2 import gradient_steps
 from mopo_tf2.algorithms import sac
 from mopo_tf2.config import EnsembleConfig, SACConfig
 from mopo_tf2.dynamics import losses, model_env, snapshots, termination, training
@@ -36,13 +37,13 @@ def only(recording: Recording, prefix: str) -> Recording:
 
 def test_adam_epsilon_of_keras_in_the_ensemble(monkeypatch: Any, rows_of: Any) -> None:
     group = "weights after 1 step"
-    monkeypatch.setattr(training, "ADAM_EPSILON", 1e-7)
+    monkeypatch.setattr(gradient_steps, "ADAM_EPSILON", 1e-7)
     row = miss(rows_of("bnn_separate_head", until=group), group)
     assert row.where.startswith("after_1_step/")
 
 
 def test_adam_epsilon_of_keras_in_sac(monkeypatch: Any, rows_of: Any) -> None:
-    monkeypatch.setattr(sac, "ADAM_EPSILON", 1e-7)
+    monkeypatch.setattr(gradient_steps, "ADAM_EPSILON", 1e-7)
     row = miss(rows_of("sac_updates", until="after 1: policy"), "after 1: policy")
     assert row.where.startswith("after_1_steps/policy/")
 

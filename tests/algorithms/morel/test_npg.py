@@ -1,20 +1,129 @@
-"""The NPG step against dense linear algebra on a network of a few weights."""
+"""MOReL's planner: advantages by hand, the baseline, and the step against dense linear algebra."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from mopo_tf2.algorithms.natural_gradient import (
+from mopo_tf2.algorithms.morel.npg import (
     NaturalGradient,
+    ValueBaseline,
+    baseline_features,
     conjugate_gradient,
+    discounted_sums,
     flat,
+    generalised_advantages,
+    next_values,
+    normalised,
     normalised_step_size,
+    path_mask,
     policy_rows,
     unflat,
 )
 from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy, gaussian_kl
 
 ROWS, OBS_DIM, ACT_DIM, DAMPING = 50, 3, 2, 1e-3
+
+
+def test_discounted_sums_by_hand():
+    values = np.array([[1.0, 0.0], [2.0, 4.0], [3.0, 0.0]])
+    expected = [[1 + 0.5 * (2 + 0.5 * 3), 2.0], [3.5, 4.0], [3.0, 0.0]]
+    np.testing.assert_allclose(discounted_sums(values, 0.5), expected)
+
+
+def test_value_behind_the_end_is_zero_only_if_the_path_terminated():
+    values = np.array([[1.0, 10.0], [2.0, 20.0], [99.0, 30.0]])
+    following = next_values(values, np.array([2, 3]), np.array([True, False]))
+    np.testing.assert_array_equal(following[:2, 0], [2.0, 0.0])
+    np.testing.assert_array_equal(following[:, 1], [20.0, 30.0, 30.0])
+
+
+def slow_advantages(rewards, values, is_terminated, discount, gae_lambda):
+    """One path, by the double sum of its definition."""
+    following = [*values[1:], 0.0 if is_terminated else values[-1]]
+    steps = range(len(rewards))
+    deltas = [rewards[t] + discount * following[t] - values[t] for t in steps]
+    return [
+        sum((discount * gae_lambda) ** (k - t) * deltas[k] for k in range(t, len(rewards)))
+        for t in steps
+    ]
+
+
+def test_advantages_of_uneven_paths_match_a_slow_loop():
+    randoms = np.random.RandomState(0)
+    lengths, terminated = np.array([7, 1, 4, 7]), np.array([False, True, True, True])
+    mask = path_mask(lengths, 7)
+    rewards, values = np.where(mask, randoms.normal(size=(7, 4)), 0), randoms.normal(size=(7, 4))
+    advantages = generalised_advantages(
+        rewards, values, lengths, terminated, discount=0.999, gae_lambda=0.97
+    )
+    for path, length in enumerate(lengths):
+        expected = slow_advantages(
+            rewards[:length, path], values[:length, path], terminated[path], 0.999, 0.97
+        )
+        np.testing.assert_allclose(advantages[:length, path], expected)
+        np.testing.assert_array_equal(advantages[length:, path], 0.0)
+
+
+def test_normalised_advantages_have_no_mean_and_unit_spread():
+    values = normalised(np.random.RandomState(0).normal(3.0, 5.0, size=1000))
+    assert values.mean() == pytest.approx(0.0, abs=1e-9)
+    assert values.std() == pytest.approx(1.0, abs=1e-5)
+
+
+def baseline_of(**changes):
+    settings = {"lr": 1e-2, "batch_size": 16, "seed": 1, **changes}
+    return ValueBaseline(2, (16,), **settings)
+
+
+def features():
+    randoms = np.random.RandomState(0)
+    observations = randoms.normal(size=(200, 2)).astype(np.float32)
+    return baseline_features(observations, randoms.randint(0, 500, 200))
+
+
+def test_features_by_hand():
+    read = baseline_features(np.float32([[5.0, -20.0]]), np.array([100]))
+    np.testing.assert_allclose(read, [[0.5, -1.0, 0.1, 0.01, 0.001, 0.0001]], rtol=1e-6)
+    assert read.dtype == np.float32
+
+
+def test_regression_reaches_returns_of_any_scale():
+    inputs = features()
+    returns = 3000.0 + 500.0 * (inputs[:, 0] - 2.0 * inputs[:, 2])
+    baseline = baseline_of()
+    baseline.fit(inputs, returns, np.random.RandomState(0), epochs=60)
+    errors = baseline.values(inputs) - returns
+    assert np.mean(errors**2) < 0.05 * returns.var()
+
+
+def test_change_of_units_leaves_the_prediction(eager):
+    inputs, randoms = features(), np.random.RandomState(0)
+    baseline = baseline_of()
+    baseline.fit(inputs, 10.0 * inputs[:, 0], randoms, epochs=3)
+    before = baseline.values(inputs)
+    baseline._rescale(500.0, 20.0)
+    np.testing.assert_allclose(baseline.values(inputs), before, rtol=1e-3, atol=1e-3)
+
+
+def test_prediction_before_the_first_fit_is_zero(eager):
+    np.testing.assert_array_equal(baseline_of().values(features()), np.zeros(200))
+
+
+def test_equal_returns_are_no_division_by_zero(eager):
+    baseline = baseline_of()
+    baseline.fit(features(), np.full(200, 7.0), np.random.RandomState(0), epochs=1)
+    assert baseline.values(features()) == pytest.approx(7.0, abs=0.1)
+
+
+def test_restored_variables_go_on_equally(eager):
+    inputs, returns = features(), features()[:, 0]
+    one, other = baseline_of(), baseline_of(seed=2)
+    one.fit(inputs, returns, np.random.RandomState(0), epochs=1)
+    for name, variable in other.named_variables().items():
+        variable.assign(one.named_variables()[name])
+    for baseline in (one, other):
+        baseline.fit(inputs, returns, np.random.RandomState(5), epochs=1)
+    np.testing.assert_array_equal(one.values(inputs), other.values(inputs))
 
 
 @pytest.fixture
@@ -151,12 +260,12 @@ def test_step_moves_by_the_dense_solution(policy, data, rows):
     assert float(result.step_size) == pytest.approx(alpha, rel=1e-3)
 
 
-def test_kl_of_a_small_step_is_half_of_delta(policy, rows):
+def test_kl_of_a_small_step_is_half_of_delta(eager, policy, rows):
     result = improver(policy, step_size=1e-4).step(*rows)
     assert float(result.kl) == pytest.approx(0.5e-4, rel=0.1)
 
 
-def test_step_improves_the_surrogate(policy, data, rows):
+def test_step_improves_the_surrogate(eager, policy, data, rows):
     result = improver(policy).step(*rows)
     assert float(result.surrogate_before) == pytest.approx(data[2].mean(), abs=1e-5)
     assert float(result.surrogate_after) > float(result.surrogate_before)
@@ -173,7 +282,7 @@ def test_rows_that_fill_up_and_chunks_not_in_use_have_no_part(data, policy):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_log_std_does_not_fall_below_its_minimum(policy, rows):
+def test_log_std_does_not_fall_below_its_minimum(eager, policy, rows):
     policy.min_log_std = -0.3
     improver(policy, step_size=1.0).step(*rows)
     assert policy.log_std.numpy().min() >= np.float32(-0.3)

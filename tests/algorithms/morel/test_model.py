@@ -1,4 +1,4 @@
-"""Discrepancy, threshold and HALT, on an ensemble whose disagreement is set by hand."""
+"""MOReL's model: residual networks, discrepancy and threshold, HALT, paths."""
 
 import itertools
 import math
@@ -6,19 +6,107 @@ import math
 import numpy as np
 import pytest
 
-from mopo_tf2.dynamics.paths import pessimistic_paths
-from mopo_tf2.dynamics.pessimism import PessimisticModel, discrepancy, unknown_threshold
-from mopo_tf2.dynamics.residual_models import ResidualEnsemble
+from mopo_tf2.algorithms.morel.model import (
+    PessimisticModel,
+    ResidualEnsemble,
+    ResidualTrainer,
+    centre_and_spread,
+    discrepancy,
+    pessimistic_paths,
+    unknown_threshold,
+)
 from mopo_tf2.dynamics.termination import never
-from mopo_tf2.errors import InputError
+from mopo_tf2.dynamics.training import format_samples
+from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.types import Transitions
+
+SETTINGS = {"lr": 1e-2, "batch_size": 32, "holdout_ratio": 0.1, "max_holdout": 50}
+
+@pytest.fixture(scope="module")
+def transitions():
+    """Linear dynamics in coordinates of very unlike units, with a constant third one."""
+    randoms = np.random.RandomState(0)
+    observations = randoms.uniform(-1, 1, size=(600, 3)).astype(np.float32) * [1, 100, 0]
+    observations[:, 2] = 7.0
+    actions = randoms.uniform(-1, 1, size=(600, 1)).astype(np.float32)
+    deltas = np.concatenate([0.1 * actions, 5.0 * actions, 0 * actions], axis=1)
+    rewards = 50.0 + observations[:, :1] - 2.0 * actions
+    columns = (observations, actions, observations + deltas, rewards)
+    return Transitions(*(c.astype(np.float32) for c in columns), np.zeros((600, 1), bool))
+
+
+def residual(seed=0):
+    return ResidualEnsemble(3, 1, num_networks=3, hidden_layer_sizes=(16,), seed=seed)
+
+
+def test_centre_and_spread_are_mean_and_mean_absolute_deviation():
+    centre, spread = centre_and_spread(np.float32([[1, 5], [3, 5], [8, 5]]))
+    np.testing.assert_allclose(centre, [4, 5])
+    np.testing.assert_allclose(spread, [8 / 3, 1])
+
+
+def test_training_learns_rewards_and_residuals(transitions):
+    ensemble = residual()
+    result = ResidualTrainer(ensemble, **SETTINGS).train(
+        transitions, np.random.RandomState(0), epochs=30
+    )
+    assert result.holdout_losses.shape == (3,)
+    assert result.holdout_losses.max() < 0.01
+    rewards, successors = ensemble.predict(transitions.observations, transitions.actions)
+    np.testing.assert_allclose(rewards[0], transitions.rewards[:, 0], atol=0.3)
+    np.testing.assert_allclose(successors[0, :, 0], transitions.next_observations[:, 0], atol=0.02)
+    np.testing.assert_allclose(successors[0, :, 1], transitions.next_observations[:, 1], atol=1.0)
+
+
+def test_prediction_is_state_plus_unscaled_output(transitions):
+    ensemble = residual()
+    inputs, targets = format_samples(transitions)
+    ensemble.fit_transformations(inputs, targets)
+    for layer in ensemble.network.dense_layers:
+        layer.kernel.assign(0.0 * layer.kernel)
+    rewards, successors = ensemble.predict(transitions.observations, transitions.actions)
+    np.testing.assert_allclose(rewards, np.full((3, 600), targets[:, 0].mean()), rtol=1e-5)
+    expected = transitions.observations + targets[:, 1:].mean(axis=0)
+    np.testing.assert_allclose(successors[1], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_members_differ_and_equal_seeds_do_not(transitions, eager):
+    few = Transitions(*(column[:70] for column in transitions))
+    trained = []
+    for seed in (0, 0, 1):
+        ensemble = residual(seed)
+        ResidualTrainer(ensemble, **SETTINGS).train(few, np.random.RandomState(0), epochs=1)
+        trained.append(ensemble.predict(transitions.observations, transitions.actions)[1].numpy())
+    np.testing.assert_array_equal(trained[0], trained[1])
+    assert not np.allclose(trained[0], trained[2])
+    assert not np.allclose(trained[0][0], trained[0][1])
+
+
+def test_no_holdout_reports_the_loss_on_the_data(transitions, eager):
+    few = Transitions(*(column[:10] for column in transitions))  # fewer than a batch
+    trainer = ResidualTrainer(residual(), **{**SETTINGS, "holdout_ratio": 0.0})
+    result = trainer.train(few, np.random.RandomState(0), epochs=1)
+    losses = trainer.ensemble.losses(*format_samples(few))
+    np.testing.assert_allclose(result.holdout_losses, losses, rtol=1e-5)
+
+
+def test_rows_that_are_all_held_out_are_refused(transitions):
+    few = Transitions(*(column[:0] for column in transitions))
+    with pytest.raises(InputError, match="leave none to train on"):
+        ResidualTrainer(residual(), **SETTINGS).train(few, np.random.RandomState(0), epochs=1)
+
+
+def test_divergence_is_told(transitions, eager):
+    trainer = ResidualTrainer(residual(), **{**SETTINGS, "lr": 1e30})
+    with pytest.raises(DivergenceError, match="dynamics_lr"):
+        trainer.train(transitions, np.random.RandomState(0), epochs=1)
 
 
 def above_five(observations, actions, next_observations):
     return next_observations[:, :1] > 5.0
 
 
-def make(termination_fn=never, **settings):
+def pessimistic(termination_fn=never, **settings):
     """s' = s + a (first member) or s + a + 0.5 |s| (second); reward 1 for both.
 
     So disc(s, a) = 0.5 |s|: linear in the distance from 0.
@@ -64,34 +152,24 @@ def test_discrepancy_is_the_largest_pairwise_distance():
 )
 def test_threshold_rules(rule, expected):
     assert unknown_threshold(6.0, rule, 2.0) == expected
-
-
-def test_unknown_rule_is_refused():
-    with pytest.raises(InputError, match="coefficient_times_max"):
+    with pytest.raises(InputError, match=rule):
         unknown_threshold(6.0, "mean", 2.0)
 
 
 def test_fit_takes_threshold_and_halt_reward_from_the_data():
-    model = make()
+    model = pessimistic()
     states = column(*np.linspace(-2, 1, 31))
     rewards = column(*np.linspace(-4, 3, 31))
     data = Transitions(states, states * 0, states, rewards, np.zeros((31, 1), bool))
     assert model.fit(data, "max", 1.0, 10.0) == pytest.approx(1.0)
     assert float(model.threshold.numpy()) == pytest.approx(1.0)
     assert float(model.halt_reward.numpy()) == pytest.approx(-14.0)
-
-
-def test_no_row_of_the_data_is_unknown_under_the_default_rule():
-    model = make()
-    states = column(*np.random.RandomState(0).uniform(-2, 2, 500))
-    data = Transitions(states, states, states, states, np.zeros((500, 1), bool))
-    model.fit(data, "max", 1.0, 10.0)
-    assert not model.step(states, states, np.zeros(500, np.int32)).halted.any()
+    assert not model.step(states, states * 0, np.zeros(31, np.int32)).halted.any()
 
 
 @pytest.mark.parametrize(("halt", "reward"), [("halt", -9.0), ("truncate", 1.0)])
 def test_unknown_pair_halts_with_the_reward_of_its_rule(halt, reward):
-    model = make(halt=halt)
+    model = pessimistic(halt=halt)
     model.threshold.assign(1.0)
     model.halt_reward.assign(-9.0)
     taken = step(model, [1.9, 2.1, -2.1], [0, 0, 0])
@@ -100,17 +178,17 @@ def test_unknown_pair_halts_with_the_reward_of_its_rule(halt, reward):
 
 
 def test_each_row_follows_its_member():
-    taken = step(make(), [2, 2], [0.25, 0.25], members=[0, 1])
+    taken = step(pessimistic(), [2, 2], [0.25, 0.25], members=[0, 1])
     np.testing.assert_allclose(taken.next_observations[:, 0], [2.25, 3.25])
 
 
 def test_model_gets_the_clipped_action():
-    taken = step(make(), [0, 0], [3.0, -3.0])
+    taken = step(pessimistic(), [0, 0], [3.0, -3.0])
     np.testing.assert_allclose(taken.next_observations[:, 0], [1, -1])
 
 
 def test_tasks_own_end_is_no_halt_and_halt_goes_first():
-    model = make(above_five)
+    model = pessimistic(above_five)
     model.threshold.assign(2.45)
     taken = step(model, [4.8, 4.95], [1, 1])
     np.testing.assert_array_equal(taken.terminals, [True, False])
@@ -118,7 +196,7 @@ def test_tasks_own_end_is_no_halt_and_halt_goes_first():
 
 
 def test_prediction_that_is_not_finite_halts_without_a_threshold():
-    model = make()
+    model = pessimistic()
     model.halt_reward.assign(-9.0)
     taken = step(model, [3e38, 1.0], [0, 0], members=[1, 1])
     np.testing.assert_array_equal(taken.halted, [True, False])
@@ -126,13 +204,8 @@ def test_prediction_that_is_not_finite_halts_without_a_threshold():
     np.testing.assert_array_equal(taken.rewards, [-9.0, 1.0])
 
 
-def test_termination_function_of_another_shape_is_refused():
-    with pytest.raises(InputError, match="termination function"):
-        step(make(lambda s, a, n: np.zeros(len(s), bool)), [0], [0])
-
-
 def test_paths_end_in_halt_in_the_tasks_end_or_at_the_horizon():
-    model = make(above_five)
+    model = pessimistic(above_five)
     model.threshold.assign(2.45)
     model.halt_reward.assign(-9.0)
     # Moves of 1: 3.5, 4.5 | 4.95 is unknown | 0, 1, 2.
@@ -152,7 +225,7 @@ def test_noise_of_a_path_does_not_depend_on_the_others_lengths():
     latents = np.random.RandomState(0).normal(size=(4, 2, 1)).astype(np.float32)
     reached = []
     for other_start in (0.0, 4.95):
-        model = make()
+        model = pessimistic()
         model.threshold.assign(2.45)
         paths = pessimistic_paths(
             model,

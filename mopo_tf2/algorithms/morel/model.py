@@ -1,0 +1,458 @@
+"""MOReL's model of the task: an ensemble of networks, the pessimistic MDP, and paths in it."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.dynamics.termination import checked_terminals
+from mopo_tf2.dynamics.training import format_samples, shuffle_rows
+from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
+from mopo_tf2.networks.feedforward import Feedforward
+from mopo_tf2.progress import NoProgress, Progress
+from mopo_tf2.types import TerminationFn, Transitions
+
+_SMALLEST_SCALE = 1e-6
+_STEPS_PER_CALL = 16
+_DATASET_CHUNK = 2048
+
+SampleFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Observations [N, O] and standard normal latents [N, A] -> actions [N, A], not clipped."""
+
+
+def centre_and_spread(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and mean absolute deviation of each column of data [N, D], each [D] float32.
+
+    mjrl's transformations of inputs and outputs, in its nn_dynamics. D-111: a deviation below 1e-6
+    becomes 1, where mjrl adds 1e-8 to it, which would blow a constant column's rounding up.
+    """
+    centre = data.mean(axis=0, dtype=np.float64)
+    spread = np.abs(data - centre).mean(axis=0, dtype=np.float64)
+    spread[spread < _SMALLEST_SCALE] = 1.0
+    return centre.astype(np.float32), spread.astype(np.float32)
+
+
+class ResidualEnsemble:
+    """E networks f(s, a) -> (reward, s' - s), trained on squared error.
+
+    s' = s + output_scale * network((s, a) standardised) + output_shift. All members run as one
+    batched product and share the transformations. D-110: the reward is a further output of the same
+    network; mjrl has a separate reward network, or the task's own reward function.
+
+    Args:
+        obs_dim: O.
+        act_dim: A.
+        num_networks: E.
+        hidden_layer_sizes: units of each hidden layer, ReLU.
+        seed: of the initial weights; each member is drawn with a seed of its own.
+
+    MOReL paper (Kidambi et al. 2020), section 4; mjrl's nn_dynamics.
+    """
+
+    def __init__(
+        self,
+        obs_dim: int,
+        act_dim: int,
+        *,
+        num_networks: int,
+        hidden_layer_sizes: Sequence[int],
+        seed: int = 0,
+    ):
+        self.obs_dim, self.act_dim, self.num_networks = obs_dim, act_dim, num_networks
+        self.network = Feedforward(
+            hidden_layer_sizes, 1 + obs_dim, num_networks=num_networks, seed=seed
+        )
+        self.network.build((None, obs_dim + act_dim))
+        self.input_shift, self.input_scale = _transformation("input", obs_dim + act_dim)
+        self.output_shift, self.output_scale = _transformation("output", 1 + obs_dim)
+
+    def fit_transformations(self, inputs: np.ndarray, targets: np.ndarray) -> None:
+        """Take shift and scale of inputs [N, O + A] and targets [N, 1 + O] from the data."""
+        for data, shift, scale in (
+            (inputs, self.input_shift, self.input_scale),
+            (targets, self.output_shift, self.output_scale),
+        ):
+            centre, spread = centre_and_spread(data)
+            shift.assign(centre)
+            scale.assign(spread)
+
+    def losses(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Return each member's mean squared error [E], outputs standardised.
+
+        Args:
+            inputs: [B, O + A] (shared by the members) or [E, B, O + A] float32.
+            targets: [B, 1 + O] or [E, B, 1 + O] float32, (reward, s' - s).
+        """
+        standardised = (targets - self.output_shift) / self.output_scale
+        errors = self._standardised(inputs) - standardised
+        return tf.reduce_mean(tf.square(errors), axis=[1, 2])
+
+    def _standardised(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.network((inputs - self.input_shift) / self.input_scale)
+
+    def predict(self, observations: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return each member's rewards [E, B] and next observations [E, B, O].
+
+        Args:
+            observations: [B, O] float32.
+            actions: [B, A] float32.
+        """
+        outputs = self._standardised(tf.concat([observations, actions], axis=-1))
+        outputs = outputs * self.output_scale + self.output_shift
+        return outputs[:, :, 0], observations + outputs[:, :, 1:]
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return every variable by the name it has in checkpoints."""
+        named = {f"network/{i}": variable for i, variable in enumerate(self.network.variables)}
+        return {
+            **named,
+            "input_shift": self.input_shift,
+            "input_scale": self.input_scale,
+            "output_shift": self.output_shift,
+            "output_scale": self.output_scale,
+        }
+
+
+def _transformation(name: str, size: int) -> tuple[keras.Variable, keras.Variable]:
+    shift = keras.Variable(np.zeros(size, np.float32), trainable=False, name=f"{name}_shift")
+    scale = keras.Variable(np.ones(size, np.float32), trainable=False, name=f"{name}_scale")
+    return shift, scale
+
+
+class ResidualTrainingResult(NamedTuple):
+    """What training found.
+
+    holdout_losses: [E] float32, mean squared error on the held-out rows, outputs standardised; on
+        the training rows if none are held out.
+    epochs: epochs trained.
+    """
+
+    holdout_losses: np.ndarray
+    epochs: int
+
+
+class ResidualTrainer:
+    """Adam on the members' squared errors for a fixed number of epochs.
+
+    Args:
+        ensemble: what is trained, in place.
+        lr: Adam's learning rate.
+        batch_size: rows per member and gradient step.
+        holdout_ratio: share of rows held out for the reported loss.
+        max_holdout: upper bound on the held-out rows.
+
+    mjrl's nn_dynamics; D-112: held-out rows, which mjrl has not.
+    """
+
+    def __init__(
+        self,
+        ensemble: ResidualEnsemble,
+        *,
+        lr: float,
+        batch_size: int,
+        holdout_ratio: float,
+        max_holdout: int,
+    ):
+        self.ensemble, self.batch_size = ensemble, batch_size
+        self.holdout_ratio, self.max_holdout = holdout_ratio, max_holdout
+        self.optimizer = adam(lr, ensemble.network.trainable_variables)
+        self._steps = CompiledSteps(self._step)
+        self._compiled_losses = tf.function(ensemble.losses, jit_compile=True)
+
+    def _step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(self.ensemble.losses(inputs, targets))
+        minimise(self.optimizer, tape, loss, self.ensemble.network.trainable_variables)
+
+    def train(
+        self,
+        transitions: Transitions,
+        random_state: np.random.RandomState,
+        *,
+        epochs: int,
+        progress: Progress | None = None,
+    ) -> ResidualTrainingResult:
+        """Train for ``epochs``.
+
+        Draws a permutation [N] for the split, then uniforms [E, n] before each epoch: each member
+        sees the rows in an order of its own. Rows that fill no batch are left out of that epoch.
+
+        Raises:
+            InputError: if nothing would be left to train on.
+            DivergenceError: if a loss becomes NaN or infinite.
+        """
+        progress = progress or NoProgress()
+        inputs, targets = format_samples(transitions)
+        count = min(int(len(inputs) * self.holdout_ratio), self.max_holdout)
+        order = random_state.permutation(len(inputs))
+        held, kept = order[:count], order[count:]
+        if not len(kept):
+            raise InputError(
+                f"{len(inputs)} rows leave none to train on; give more data or a smaller "
+                "dynamics_holdout_ratio."
+            )
+        self.ensemble.fit_transformations(inputs[kept], targets[kept])
+        judged = held if count else kept[: self.max_holdout]
+        losses = np.full(self.ensemble.num_networks, np.nan, np.float32)
+        members = np.tile(kept, (self.ensemble.num_networks, 1))
+        for epoch in range(epochs):
+            self._train_epoch(inputs, targets, shuffle_rows(members, random_state), epoch, progress)
+            losses = self._compiled_losses(inputs[judged], targets[judged]).numpy()
+            if not np.all(np.isfinite(losses)):
+                raise DivergenceError(
+                    f"model training diverged: hold-out losses {losses} after epoch {epoch}. "
+                    "Check the scale of the data or lower dynamics_lr."
+                )
+            progress.model_epoch(epoch, losses, 0, epochs, epochs)
+        return ResidualTrainingResult(losses, epochs)
+
+    def _train_epoch(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        indices: np.ndarray,
+        epoch: int,
+        progress: Progress,
+    ) -> None:
+        members, rows = indices.shape
+        batch_size = min(self.batch_size, rows)
+        total = rows // batch_size
+        batches = indices[:, : total * batch_size].reshape(members, total, batch_size)
+        batches = batches.swapaxes(0, 1)
+        for start in range(0, total, _STEPS_PER_CALL):
+            chosen = batches[start : start + _STEPS_PER_CALL]
+            self._steps(inputs[chosen], targets[chosen])
+            progress.model_step(epoch, start + len(chosen), total)
+
+
+def discrepancy(next_observations: tf.Tensor) -> tf.Tensor:
+    """Return disc(s, a) = max_{i, j} |f_i(s, a) - f_j(s, a)|_2, [B] float32.
+
+    Args:
+        next_observations: [E, B, O] float32, the members' predictions, simulator units.
+
+    MOReL paper (Kidambi et al. 2020), section 4: the unknown state-action detector.
+    """
+    members = next_observations.shape[0]
+    largest = tf.zeros_like(next_observations[0, :, 0])
+    for i in range(members):
+        for j in range(i + 1, members):
+            distance = tf.norm(next_observations[i] - next_observations[j], axis=-1)
+            largest = tf.maximum(largest, distance)
+    return largest
+
+
+def unknown_threshold(dataset_maximum: float, rule: str, coefficient: float) -> float:
+    """Return the discrepancy above which a state-action pair is unknown.
+
+    Args:
+        dataset_maximum: largest discrepancy on the dataset.
+        rule: "max" (D-113: the dataset's maximum itself), "coefficient_times_max" and
+            "max_over_coefficient" (the two readings that released versions have had), or "none":
+            infinity, nothing is unknown.
+        coefficient: of the two readings; ignored by the others.
+
+    Raises:
+        InputError: if there is no such rule.
+    """
+    thresholds = {
+        "max": dataset_maximum,
+        "coefficient_times_max": coefficient * dataset_maximum,
+        "max_over_coefficient": dataset_maximum / coefficient,
+        "none": math.inf,
+    }
+    if rule not in thresholds:
+        raise InputError(f"threshold_rule must be one of {', '.join(thresholds)}, got {rule!r}.")
+    return thresholds[rule]
+
+
+class PessimisticStep(NamedTuple):
+    """What one step of the pessimistic model gives for B pairs; on the host.
+
+    next_observations: [B, O] float32, of the member that the row follows.
+    rewards:           [B] float32; of halted rows the HALT reward, if ``halt`` is "halt".
+    halted:            [B] bool, the pair is unknown: nothing comes after.
+    terminals:         [B] bool, the next state ends the task; False where halted.
+    discrepancies:     [B] float32.
+    """
+
+    next_observations: np.ndarray
+    rewards: np.ndarray
+    halted: np.ndarray
+    terminals: np.ndarray
+    discrepancies: np.ndarray
+
+
+class PessimisticModel:
+    """The learned dynamics with HALT in place of what they do not know.
+
+    A pair (s, a) with disc(s, a) above ``threshold`` leads to HALT. ``halt`` "halt": its reward is
+    ``halt_reward``, after which nothing comes; the absorbing state's rewards are gathered in this
+    one (the paper has -kappa at each step in HALT). "truncate" (D-114): the path
+    is cut there and counts as terminated, but the pair keeps its predicted reward.
+
+    Predictions that are not finite count as unknown, whatever the threshold.
+
+    Args:
+        ensemble: predicts.
+        termination_fn: says which next states end the task.
+        halt: see above.
+        chunk_size: rows per compiled call.
+
+    Attributes:
+        threshold: scalar variable, infinite until ``fit``.
+        halt_reward: scalar variable, reward units.
+
+    MOReL paper (Kidambi et al. 2020), section 4: the pessimistic MDP.
+    """
+
+    def __init__(
+        self,
+        ensemble: ResidualEnsemble,
+        termination_fn: TerminationFn,
+        *,
+        halt: str = "halt",
+        chunk_size: int = 100,
+    ):
+        self.ensemble, self.termination_fn = ensemble, termination_fn
+        self.halt, self.chunk_size = halt, chunk_size
+        self.threshold = keras.Variable(
+            math.inf, trainable=False, dtype="float32", name="threshold"
+        )
+        self.halt_reward = keras.Variable(0.0, trainable=False, dtype="float32", name="halt_reward")
+        self._compiled_step = tf.function(self._step, jit_compile=True)
+        self._compiled_discrepancy = tf.function(self._discrepancy, jit_compile=True)
+
+    def _discrepancy(self, observations: tf.Tensor, actions: tf.Tensor) -> list[tf.Tensor]:
+        return [discrepancy(self.ensemble.predict(observations, actions)[1])]
+
+    def _step(
+        self, observations: tf.Tensor, actions: tf.Tensor, members: tf.Tensor
+    ) -> list[tf.Tensor]:
+        rewards, next_observations = self.ensemble.predict(observations, actions)
+        chosen = tf.stack([members, tf.range(tf.shape(members)[0])], axis=-1)
+        return [
+            tf.gather_nd(next_observations, chosen),
+            tf.gather_nd(rewards, chosen),
+            discrepancy(next_observations),
+        ]
+
+    def discrepancies(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Return disc(s, a) [B] float32 of pairs [B, O], [B, A]."""
+        inputs = [observations.astype(np.float32), actions.astype(np.float32)]
+        return map_in_chunks(self._compiled_discrepancy, inputs, _DATASET_CHUNK)[0]
+
+    def fit(
+        self, transitions: Transitions, rule: str, coefficient: float, halt_reward_offset: float
+    ) -> float:
+        """Set threshold and HALT reward from the dataset; return its largest discrepancy.
+
+        The HALT reward is the dataset's smallest reward minus ``halt_reward_offset``.
+        """
+        disagreement = self.discrepancies(transitions.observations, transitions.actions)
+        largest = float(disagreement.max())
+        self.threshold.assign(unknown_threshold(largest, rule, coefficient))
+        self.halt_reward.assign(float(transitions.rewards.min()) - halt_reward_offset)
+        return largest
+
+    def step(
+        self, observations: np.ndarray, actions: np.ndarray, members: np.ndarray
+    ) -> PessimisticStep:
+        """Take one step from every row; draws nothing.
+
+        Args:
+            observations: [B, O] float32.
+            actions: [B, A] float32; clipped to [-1, 1] here (D-117).
+            members: [B] int32, the ensemble member whose prediction each row follows.
+        """
+        clipped = np.clip(actions, -1.0, 1.0)
+        columns = [observations, clipped, members]
+        results = map_in_chunks(self._compiled_step, columns, self.chunk_size)
+        next_observations, rewards, disagreement = results
+        finite = np.isfinite(next_observations).all(axis=-1) & np.isfinite(rewards)
+        halted = ~(finite & (disagreement <= self.threshold.numpy()))
+        next_observations = np.where(finite[:, None], next_observations, observations)
+        halt_reward = self.halt_reward.numpy()
+        rewards = np.where(finite, rewards, halt_reward)
+        if self.halt == "halt":
+            rewards = np.where(halted, halt_reward, rewards)
+        ends = checked_terminals(self.termination_fn, observations, clipped, next_observations)
+        terminals = ends[:, 0] & ~halted
+        return PessimisticStep(next_observations, rewards, halted, terminals, disagreement)
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Return threshold and HALT reward by the names they have in checkpoints."""
+        return {"threshold": self.threshold, "halt_reward": self.halt_reward}
+
+
+class Paths(NamedTuple):
+    """N paths side by side, at most T steps long; what lies behind a path's end is 0.
+
+    observations: [T, N, O] float32.
+    actions:      [T, N, A] float32, as drawn, not clipped.
+    rewards:      [T, N] float32.
+    lengths:      [N] int64, at least 1.
+    terminated:   [N] bool, nothing comes after the last step: halted, or the task ended.
+    halted:       [N] bool, the last pair is unknown to the model.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    lengths: np.ndarray
+    terminated: np.ndarray
+    halted: np.ndarray
+
+
+def pessimistic_paths(
+    model: PessimisticModel,
+    sample: SampleFn,
+    starts: np.ndarray,
+    latents: np.ndarray,
+    members: np.ndarray,
+    progress: Progress | None = None,
+) -> Paths:
+    """Roll the policy out until each path halts, ends or has T steps.
+
+    Args:
+        model: the pessimistic MDP.
+        sample: the policy.
+        starts: [N, O] float32, first states.
+        latents: [T, N, A] float32, standard normal, the policy's noise; T is the horizon.
+        members: [N] int32, the ensemble member that each path follows (D-116: mjrl too rolls each
+            path out in one member; the paper leaves open which).
+        progress: told of each step.
+
+    MOReL paper (Kidambi et al. 2020), algorithm 1: planning in the pessimistic MDP.
+    """
+    progress = progress or NoProgress()
+    horizon, count, act_dim = latents.shape
+    paths = Paths(
+        np.zeros((horizon, *starts.shape), np.float32),
+        np.zeros((horizon, count, act_dim), np.float32),
+        np.zeros((horizon, count), np.float32),
+        np.zeros(count, np.int64),
+        np.zeros(count, bool),
+        np.zeros(count, bool),
+    )
+    states, running = starts.astype(np.float32), np.arange(count)
+    for t in range(horizon):
+        actions = sample(states, latents[t])[running]
+        step = model.step(states[running], actions, members[running])
+        paths.observations[t, running] = states[running]
+        paths.actions[t, running] = actions
+        paths.rewards[t, running] = step.rewards
+        paths.lengths[running] += 1
+        paths.halted[running] = step.halted
+        paths.terminated[running] = step.halted | step.terminals
+        states[running] = step.next_observations
+        progress.rollout_step(t + 1, horizon, len(running))
+        running = running[~(step.halted | step.terminals)]
+        if not len(running):
+            break
+    return paths
