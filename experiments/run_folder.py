@@ -383,6 +383,7 @@ class RunFolder:
         """Close the TensorBoard events, if there are any."""
         if self._events is not None:
             self._events.close()
+            self._events = None
 
     # Sweeps.
 
@@ -593,8 +594,12 @@ def read_progress(path: Path) -> "pd.DataFrame":
     lines, _ = _whole_lines(path)
     if len(lines) < 2:
         raise InputError(f"{path} holds no complete row: expected a header and one row an epoch.")
+    width = len(_cells(lines[0]))
+    for number, line in enumerate(lines[1:], start=2):
+        if len(_cells(line)) != width:
+            raise InputError(f"{path}, line {number}: expected {width} cells: {line[:60]!r}.")
     try:
-        table = pd.read_csv(io.BytesIO(b"".join(lines)), float_precision="round_trip")
+        table = pd.read_csv(io.BytesIO(b"".join(lines)))
         epochs = pd.to_numeric(table["epoch"]).to_numpy(float)
     except (KeyError, ValueError) as error:  # pandas' ParserError is a ValueError
         line = " ".join(str(error).split())

@@ -1,5 +1,7 @@
-"""What the command line refuses: one line, exit code 2, nothing written."""
+"""What the command line accepts, lists and refuses: one line, exit code 2, nothing written."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,101 +9,62 @@ import h5py
 import numpy as np
 import pytest
 
-from experiments.field_help import field_docs, field_help
+from experiments.cli import make_parser
+from mopo_tf2 import __version__
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
-from tests.experiments.tiny_runs import mopo
+from mopo_tf2.configs.field_help import field_docs, field_help
+from tests.experiments.tiny_runs import mopo, refused, write_random_dataset
 
 SHIPPED = "halfcheetah-sac-replay-v0"
-ROWS = 1500
+HEAVY = ("tensorflow", "keras", "pandas", "matplotlib", "gymnasium", "h5py", "ray")
 
 
-def write_dataset(path: Path, change: Callable[[dict[str, np.ndarray]], None]) -> Path:
-    """Write a D4RL-format file of HalfCheetah's sizes after ``change`` spoiled its columns."""
-    random_state = np.random.RandomState(0)
-    columns = {
-        "observations": random_state.normal(size=(ROWS, 17)).astype(np.float32),
-        "actions": random_state.uniform(-1, 1, size=(ROWS, 6)).astype(np.float32),
-        "rewards": random_state.normal(size=ROWS).astype(np.float32),
-        "terminals": np.zeros(ROWS, bool),
-        "timeouts": np.zeros(ROWS, bool),
-    }
-    change(columns)
-    with h5py.File(path, "w") as file:
-        for name, column in columns.items():
-            file.create_dataset(name, data=column)
-    return path
+def drop_rewards(file: h5py.File) -> None:
+    del file["rewards"]
 
 
-def refused(*arguments: str | Path) -> str:
-    """Run a command that must be refused; return its one line."""
-    answer = mopo(*arguments)
-    assert answer.code == 2, answer
-    lines = answer.err.strip().splitlines()
-    assert len(lines) == 1, answer.err
-    return lines[0]
+def replace(file: h5py.File, name: str, values: np.ndarray) -> None:
+    del file[name]
+    file[name] = values
 
 
-def lack_rewards(columns: dict[str, np.ndarray]) -> None:
-    del columns["rewards"]
+def shorten_all(file: h5py.File, rows: int) -> None:
+    for name in list(file):
+        replace(file, name, file[name][:rows])
 
 
-def shorten_actions(columns: dict[str, np.ndarray]) -> None:
-    columns["actions"] = columns["actions"][:-3]
-
-
-def flatten_observations(columns: dict[str, np.ndarray]) -> None:
-    columns["observations"] = columns["observations"][:, 0]
-
-
-def spoil_with_nan(columns: dict[str, np.ndarray]) -> None:
-    columns["observations"][[7, 9], 2] = np.nan
-
-
-def spoil_with_inf(columns: dict[str, np.ndarray]) -> None:
-    columns["rewards"][11] = np.inf
-
-
-def empty(columns: dict[str, np.ndarray]) -> None:
-    for name, column in columns.items():
-        columns[name] = column[:0]
-
-
-def have_hoppers_sizes(columns: dict[str, np.ndarray]) -> None:
-    columns["observations"] = columns["observations"][:, :11]
-
-
-def have_few_rows(columns: dict[str, np.ndarray]) -> None:
-    for name, column in columns.items():
-        columns[name] = column[:50]
+def put(file: h5py.File, name: str, place: tuple[int, ...], value: float) -> None:
+    file[name][place] = value
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lack_rewards, ["rewards"]),
-        (shorten_actions, ["actions", "1497"]),
-        (flatten_observations, ["observations"]),
-        (spoil_with_nan, ["observations", "2", "row 7"]),
-        (spoil_with_inf, ["rewards", "row 11"]),
-        (empty, ["empty"]),
-        (have_hoppers_sizes, ["11", "17"]),
-        (have_few_rows, ["min_pool_size"]),
+        (drop_rewards, ["rewards"]),
+        (lambda f: replace(f, "actions", f["actions"][:-3]), ["actions", "1197"]),
+        (lambda f: replace(f, "observations", f["observations"][:, 0]), ["observations"]),
+        (lambda f: put(f, "observations", (7, 2), np.nan), ["observations", "2", "row 7"]),
+        (lambda f: put(f, "rewards", (11,), np.inf), ["rewards", "row 11"]),
+        (lambda f: shorten_all(f, 0), ["empty"]),
+        (lambda f: replace(f, "observations", f["observations"][:, :11]), ["11", "17"]),
+        (lambda f: shorten_all(f, 50), ["min_pool_size"]),
     ],
 )
-def test_unfit_data_are_refused_before_anything_is_written(
-    tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None], named: list[str]
+def test_invalid_data_are_refused_before_anything_is_written(
+    tmp_path: Path, change: Callable[[h5py.File], None], named: list[str]
 ) -> None:
-    data = write_dataset(tmp_path / "data.hdf5", change)
+    data = write_random_dataset(tmp_path / "data.hdf5")
+    with h5py.File(data, "a") as file:
+        change(file)
     out = tmp_path / "run"
     line = refused("train", "halfcheetah_mixed", "--dataset", data, "--out", out)
     assert all(word in line for word in named), line
     assert not out.exists()
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
-    whole = write_dataset(tmp_path / "whole.hdf5", lambda columns: None)
+def test_a_truncated_file_is_refused(tmp_path: Path, data: Path) -> None:
     cut = tmp_path / "cut.hdf5"
-    cut.write_bytes(whole.read_bytes()[:-5000])
+    cut.write_bytes(data.read_bytes()[:-5000])
     line = refused("train", "halfcheetah_mixed", "--dataset", cut, "--out", tmp_path / "run")
     assert "cut.hdf5" in line
     assert not (tmp_path / "run").exists()
@@ -110,23 +73,25 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["trian"], ["did you mean train"]),
         (["train", "halfcheetah_mixd"], ["halfcheetah_mixed"]),
+        (["train", "owm"], ["own"]),
         (["train", "halfcheetah_mixed", "--set", "rollout_len=3"], ["rollout_length"]),
         (["train", "halfcheetah_mixed", "--set", "n_epochs=many"], ["whole number", "many"]),
         (["train", "halfcheetah_mixed", "--set", "real_ratio=2"], ["real_ratio", "[0, 1]"]),
         (["train", "halfcheetah_mixed", "--set", "real_ratio"], ["KEY=VALUE"]),
+        (["train", "halfcheetah_mixed", "--set", "bc.policy_lr=1"], ["bc", "not trained here"]),
         (["train", "halfcheetah_mixed", "--epochs", "3", "--set", "n_epochs=4"], ["--epochs"]),
         (["train", "halfcheetah_mixed", "--dataset", "nope.hdf5"], ["nope.hdf5"]),
-        (["train", "halfcheetah_mixed", "--seed", "-1"], ["--seed"]),
+        (["train", "halfcheetah_mixed", "--seed", "-1"], ["seed"]),
+        (["train", "halfcheetah_mixed", "--seed", "1", "--seeds", "2"], ["--seeds"]),
+        (["train", "halfcheetah_mixed", "--seeds", "1", "1"], ["twice"]),
+        (["train", "halfcheetah_mixed", "--out", ""], ["--out"]),
         (["train", "halfcheetah_mixed", "--dataset", SHIPPED, "--termination", "no"], ["hopper"]),
         (["train", "halfcheetah_mixed", "--dataset", SHIPPED, "--environment", "no:no"], ["no"]),
         (["train", "halfcheetah_mixed", "--model", "nowhere"], ["nowhere"]),
         (["train", "halfcheetah_mixed", "--resume"], ["holds no run"]),
         (["train"], ["CONFIG"]),
-        (["evaluate", "nowhere"], ["nowhere"]),
-        (["collect", "halfcheetah", "--out", "x.hdf5", "--n", "0"], ["positive"]),
-        (["collect", "halfcheeta", "--out", "x.hdf5", "--n", "5"], ["halfcheetah"]),
-        (["plot", "nowhere"], ["nowhere"]),
     ],
 )
 def test_wrong_words_are_answered_in_one_line(
@@ -140,16 +105,68 @@ def test_wrong_words_are_answered_in_one_line(
 
 def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    line = refused(
-        *("train", "halfcheetah_mixed", "--dataset", SHIPPED, "--out", tmp_path / "file" / "run")
-    )
-    assert "file" in line
+    out = tmp_path / "file" / "run"
+    assert "file" in refused("train", "halfcheetah_mixed", "--dataset", SHIPPED, "--out", out)
 
 
 def test_the_demo_removes_nothing_but_a_former_demo(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("data")
     assert "former demo" in refused("demo", "--out", tmp_path)
     assert (tmp_path / "precious").exists()
+
+
+def loaded_by(*arguments: str) -> tuple[int, set[str]]:
+    """Run a command in a process of its own; return its exit code and the heavy modules loaded."""
+    program = (
+        "import sys\nfrom mopo_tf2.experiments.cli import main\n"
+        "try:\n    code = main(sys.argv[1:])\nexcept SystemExit as ended:\n    code = ended.code\n"
+        f"print('loaded:', *(name for name in {HEAVY} if name in sys.modules))\nsys.exit(code)\n"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, set(done.stdout.strip().splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "nonsense"], ["train", "--help"]])
+def test_help_and_mistyped_names_load_nothing_heavy(arguments: list[str]) -> None:
+    _, loaded = loaded_by(*arguments)
+    assert loaded == set()
+
+
+def test_errors_of_data_are_found_without_tensorflow(tmp_path: Path) -> None:
+    data = write_random_dataset(tmp_path / "data.hdf5", rows=50)
+    code, loaded = loaded_by("train", "halfcheetah_mixed", "--dataset", str(data))
+    assert code == 2
+    assert not loaded & {"tensorflow", "keras", "matplotlib"}
+
+
+def test_without_a_command_the_help_is_printed() -> None:
+    answer = mopo()
+    assert answer.code == 0
+    assert "mopo-tf2 COMMAND --help" in answer.out
+
+
+def test_the_version_is_the_packages() -> None:
+    assert mopo("--version").out == f"mopo-tf2 {__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_scripts_name_the_commands(shell: str) -> None:
+    answer = mopo("--print-completion", shell)
+    assert answer.code == 0
+    assert "train-model" in answer.out
+
+
+def test_list_names_configurations_datasets_and_methods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hopper_medium.hdf5").touch()
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
+    found, missing = mopo("list").out.split("datasets not found")
+    for name in ("halfcheetah_mixed", "ant_angle", "own", SHIPPED, "hopper-medium-v0"):
+        assert f"  {name} " in found
+    assert "hopper-medium-v2" in missing
+    assert "mopo-true-penalty" in missing
 
 
 def test_every_field_of_the_configuration_is_explained() -> None:
@@ -159,7 +176,11 @@ def test_every_field_of_the_configuration_is_explained() -> None:
             assert meaning, name
             if name not in ("ensemble", "sac"):
                 assert f"{name} = " in text
+    assert "by definition: penalty_coeff = 0.0" in text
 
 
-def test_what_a_method_fixes_is_said_in_the_help() -> None:
-    assert "by definition: penalty_coeff = 0.0" in field_help()
+def test_no_help_text_carries_numbers_of_the_ledger() -> None:
+    commands = next(a for a in make_parser()._actions if hasattr(a, "choices") and a.choices)
+    for name in commands.choices:  # type: ignore[union-attr]
+        text = mopo(str(name), "--help").out
+        assert not [word for word in text.split() if word.strip("().,:;")[:2] in ("Q-", "D-")], name

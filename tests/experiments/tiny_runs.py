@@ -2,34 +2,27 @@
 
 import contextlib
 import io
-import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
+import numpy as np
 import pandas as pd
 
 from experiments.cli import main
-from experiments.logging import read_progress
+from experiments.run_folder import RunFolder
 
 TINY_SETTINGS = [
-    "hidden_dim=16",
-    "num_networks=3",
-    "num_elites=2",
-    "model_max_epochs=2",
-    "hidden_layer_sizes=16,16",
-    "batch_size=32",
-    "rollout_length=2",
-    "rollout_batch_size=200",
-    "rollout_chunk_size=100",
-    "epoch_length=60",
-    "model_train_freq=30",
-    "updates_per_call=15",
-    "eval_n_episodes=2",
-    "max_path_length=30",
-    "min_pool_size=100",
-    "checkpoint_frequency=2",
+    *("hidden_dim=16", "num_networks=3", "num_elites=2", "model_max_epochs=2"),
+    *("hidden_layer_sizes=16,16", "batch_size=32", "updates_per_call=15"),
+    *("rollout_length=2", "rollout_batch_size=200", "rollout_chunk_size=100"),
+    *("epoch_length=60", "model_train_freq=30", "eval_n_episodes=2", "max_path_length=30"),
+    *("min_pool_size=100", "checkpoint_frequency=2"),
 ]
 
 
@@ -42,7 +35,7 @@ class Answer(NamedTuple):
 
 
 def mopo(*arguments: str | Path) -> Answer:
-    """Run ``mopo-tf2 ARGUMENTS`` in this process, where TensorFlow is loaded already."""
+    """Run ``mopo-tf2 ARGUMENTS`` in this process, where TensorFlow may be loaded already."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -52,6 +45,15 @@ def mopo(*arguments: str | Path) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+def refused(*arguments: str | Path) -> str:
+    """Run a command that must be refused; return its one line."""
+    answer = mopo(*arguments)
+    assert answer.code == 2, answer
+    lines = answer.err.strip().splitlines()
+    assert len(lines) == 1, answer.err
+    return lines[0]
+
+
 def start_mopo(*arguments: str | Path) -> subprocess.Popen[str]:
     """Start ``mopo-tf2 ARGUMENTS`` as a process of its own, to be sent signals."""
     return subprocess.Popen(
@@ -59,8 +61,30 @@ def start_mopo(*arguments: str | Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ},
+        # A job in the background of a script ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until ``condition()`` holds while the process runs."""
+    end = time.monotonic() + 400.0
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def write_random_dataset(path: Path, rows: int = 1200) -> Path:
+    """Write a file in D4RL's format with HalfCheetah's sizes and no meaning."""
+    random_state = np.random.RandomState(0)
+    with h5py.File(path, "w") as file:
+        file["observations"] = random_state.normal(size=(rows, 17)).astype(np.float32)
+        file["actions"] = random_state.uniform(-1, 1, size=(rows, 6)).astype(np.float32)
+        file["rewards"] = random_state.normal(size=rows).astype(np.float32)
+        file["terminals"] = np.zeros(rows, bool)
+        file["timeouts"] = np.arange(1, rows + 1) % 100 == 0
+    return path
 
 
 def train_arguments(
@@ -75,5 +99,19 @@ def train_arguments(
 
 def progress_without_times(run: Path) -> pd.DataFrame:
     """Return the progress table of a run but for what a clock says."""
-    table = read_progress(run)
+    table = RunFolder(run).progress()
     return table[[name for name in table.columns if not name.startswith("times/")]]
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    """Compare two runs: every row but the times, and every array of the last checkpoint."""
+    table, expected = progress_without_times(run), progress_without_times(other)
+    assert table.equals(expected), table.compare(expected)
+    saved, wanted = (RunFolder(path).load_checkpoint() for path in (run, other))
+    assert saved is not None
+    assert wanted is not None
+    assert saved[0].keys() == wanted[0].keys()
+    for name, array in saved[0].items():
+        np.testing.assert_array_equal(array, wanted[0][name], err_msg=name)
+    for name in ("random_host", "epoch"):
+        assert saved[1][name] == wanted[1][name]

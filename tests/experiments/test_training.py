@@ -1,0 +1,364 @@
+"""Runs through the real command line: reproducible, resumable, refusing."""
+
+import signal
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.run_folder import RunFolder
+from experiments.run_spec import build_spec
+from experiments.training import _opening_lines
+from mopo_tf2.checkpoints import checkpoints
+from mopo_tf2.data.datasets import load_dataset
+from tests.algorithms.tiny_methods import LOOP, TINY
+from tests.eager import eagerly
+from tests.experiments.conftest import EPOCHS
+from tests.experiments.tiny_runs import (
+    TINY_SETTINGS,
+    assert_same_run,
+    mopo,
+    progress_without_times,
+    refused,
+    start_mopo,
+    train_arguments,
+    wait_for,
+    write_random_dataset,
+)
+
+METHODS = ("sac", "bc", "bcq", "morel")
+"""One of each way to train and of each kind of policy; the variants of MOPO run MOPO's code."""
+CONSOLE = {"sac": "Q loss", "bc": "policy loss", "bcq": "VAE loss", "morel": "surrogate gain"}
+
+
+def rows(run: Path) -> int:
+    """Number of whole rows of a progress.csv that is being written."""
+    return RunFolder(run).last_row()[0]
+
+
+def method_words(method: str, data: Path, out: Path, epochs: int) -> list[str]:
+    """Return the arguments of a tiny run of a method."""
+    settings = {**LOOP, **TINY[method], "n_epochs": epochs, "checkpoint_frequency": 1}
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in settings.items()
+    }
+    return [
+        *("train", "halfcheetah_mixed", "--algorithm", method, "--dataset", str(data)),
+        *("--out", str(out), "--set", *(f"{name}={text}" for name, text in texts.items())),
+    ]
+
+
+# MOPO.
+
+
+def test_a_run_folder_holds_what_its_users_read(tiny_run: Path) -> None:
+    for name in ("config.json", "params.json", "variant.json", "policy", "model"):
+        assert (tiny_run / name).exists(), name
+    assert len(RunFolder(tiny_run).holdout()) == 2
+    assert list((tiny_run / "tensorboard").iterdir())
+    found = [path.name for path in checkpoints(tiny_run / "checkpoints")]
+    assert found == ["epoch_00004.npz", "epoch_00005.npz"]
+    table = progress_without_times(tiny_run)
+    assert list(table["epoch"]) == [0, 1, 2, 3, 4]
+    assert list(table["train-steps"]) == [60, 120, 180, 240, 300]
+    # Its episodes are cut at 30 steps, to which D4RL's reference returns do not belong.
+    assert table.pop("evaluation/normalized-score").isna().all()
+    assert np.isfinite(table.to_numpy(dtype=float)).all()
+    assert table["training/return-average"].equals(table["evaluation/return-average"])
+
+
+def test_a_checkpoint_does_not_hold_the_dataset(tiny_run: Path, data: Path) -> None:
+    saved = RunFolder(tiny_run).load_checkpoint()
+    rows_of_data = len(load_dataset(str(data)).transitions.rewards)
+    assert saved is not None
+    assert all(array.shape[:1] != (rows_of_data,) for array in saved[0].values())
+
+
+def test_the_same_seed_gives_the_same_run_among_several(
+    data: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    arguments = train_arguments(data, tmp_path, epochs=EPOCHS)
+    assert mopo(*arguments, "--seeds", "1", "0").code == 0
+    assert_same_run(tmp_path / "seed_0", tiny_run)
+    assert RunFolder(tmp_path / "seed_1").spec.seed == 1
+    again = mopo(*arguments, "--seeds", "1", "0", "--resume")
+    assert again.code == 0
+    assert again.out.count("is finished") == 2
+
+
+def test_a_run_killed_then_interrupted_and_resumed_equals_one_never_disturbed(
+    data: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "disturbed"
+    process = start_mopo(*train_arguments(data, out, epochs=EPOCHS))
+    wait_for(lambda: rows(out) >= 3, process)  # past the checkpoint of epoch 2
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert checkpoints(out / "checkpoints")[-1].name == "epoch_00002.npz"
+
+    resumed = start_mopo("train", "halfcheetah_mixed", "--out", out, "--resume")
+    wait_for(lambda: rows(out) == 2, resumed)  # cut back to the checkpoint
+    wait_for(lambda: rows(out) >= 3, resumed)
+    resumed.send_signal(signal.SIGINT)
+    stdout, stderr = resumed.communicate(timeout=200)
+    assert stderr == ""
+    assert resumed.returncode == 130, "the run ended before Ctrl-C reached it"
+    advice = stdout.strip().splitlines()[-1].partition("with: mopo-tf2 ")[2]
+    assert advice == f"train halfcheetah_mixed --out {out} --resume"
+
+    answer = mopo(*advice.split())
+    assert answer.code == 0, answer.err
+    assert "resuming" in answer.out
+    assert_same_run(out, tiny_run)
+
+
+def test_an_extended_run_asks_for_its_new_end_and_refuses_less_than_it_has(
+    data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with eagerly():
+        assert mopo(*train_arguments(data, out, epochs=2)).code == 0
+        extend = ["train", "halfcheetah_mixed", "--out", out, "--resume", "--epochs"]
+        assert mopo(*extend, "3").code == 0
+    assert RunFolder(out).spec.algorithm.n_epochs == 3
+    assert RunFolder(out).facts().epochs_asked == 3
+    assert "less than the 3 epochs" in refused(*extend, "2")
+    assert RunFolder(out).spec.algorithm.n_epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [(("--set", "penalty_coeff=3"), "penalty_coeff"), (("--seed", "1"), "seed")],
+)
+def test_a_resumed_run_cannot_become_another_one(
+    tiny_run: Path, option: tuple[str, str], named: str
+) -> None:
+    line = refused("train", "halfcheetah_mixed", "--out", tiny_run, "--resume", *option)
+    assert named in line
+
+
+def test_a_run_whose_data_changed_is_not_resumed(tmp_path: Path) -> None:
+    data, out = write_random_dataset(tmp_path / "data.hdf5"), tmp_path / "run"
+    with eagerly():
+        assert mopo(*train_arguments(data, out, epochs=1)).code == 0
+    with h5py.File(data, "a") as file:
+        file["rewards"][3] = 0.5
+    line = refused("train", "halfcheetah_mixed", "--out", out, "--resume", "--epochs", "2")
+    assert "has changed since" in line
+    assert rows(out) == 1
+
+
+def test_a_folder_that_holds_a_run_is_refused(data: Path, tiny_run: Path) -> None:
+    before = (tiny_run / "progress.csv").read_bytes()
+    assert "--resume" in refused(*train_arguments(data, tiny_run, epochs=EPOCHS))
+    assert (tiny_run / "progress.csv").read_bytes() == before
+
+
+def test_a_folder_has_one_writer(data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.lock():
+        line = refused(*train_arguments(data, tmp_path, epochs=1))
+    assert "in use by another process" in line
+    assert not folder.is_run
+
+
+def test_a_model_trained_once_serves_other_runs(data: Path, tiny_run: Path, tmp_path: Path) -> None:
+    with eagerly():
+        answer = mopo(*train_arguments(data, tmp_path / "run", epochs=1), "--model", tiny_run)
+    assert answer.code == 0, answer.err
+    arrays, metadata = RunFolder(tmp_path / "run").load_model()
+    wanted, wanted_metadata = RunFolder(tiny_run).load_model()
+    assert metadata["elites"] == wanted_metadata["elites"]
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(arrays[name], array, err_msg=name)
+    line = refused(
+        *("train", "halfcheetah_mixed", "--dataset", data, "--out", tmp_path / "no"),
+        *("--model", tiny_run, "--set", "hidden_dim=32"),
+    )
+    assert "hidden_dim" in line
+    assert not (tmp_path / "no").exists()
+
+
+def test_train_model_leaves_a_model_and_the_command_that_uses_it(
+    data: Path, tmp_path: Path
+) -> None:
+    arguments = ("train-model", "halfcheetah_mixed", "--dataset", data, "--out", tmp_path / "model")
+    with eagerly():
+        answer = mopo(*arguments, "--set", *TINY_SETTINGS)
+    assert answer.code == 0, answer.err
+    folder = RunFolder(tmp_path / "model")
+    assert folder.has_model
+    assert rows(folder.path) == 0
+    assert "epochs, seed" not in answer.out
+    advice = answer.out.strip().splitlines()[-1]
+    assert advice.endswith(f"train halfcheetah_mixed --dataset {data} --model {folder}")
+
+
+def test_an_interrupted_train_model_advises_train_model(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    process = start_mopo(
+        *("train-model", "halfcheetah_mixed", "--dataset", data, "--out", out),
+        *("--set", *TINY_SETTINGS, "model_max_epochs=100000", "model_max_epochs_since_update=9999"),
+    )
+    wait_for((out / "model_holdout.csv").is_file, process)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=200)
+    assert (process.returncode, stderr) == (130, "")
+    assert f"mopo-tf2 train-model halfcheetah_mixed --out {out} --resume" in stdout
+
+
+def test_a_users_own_task_and_termination_function_train(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_task.py").write_text(
+        "from mopo_tf2.evaluation.environments import make_environment\n"
+        "def make(render_mode=None):\n"
+        "    return make_environment('halfcheetah', render_mode=render_mode)\n"
+        "def ends(observations, actions, next_observations):\n"
+        "    return next_observations[:, :1] > 0.05\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with eagerly():
+        answer = mopo(
+            *train_arguments(data, tmp_path / "own", epochs=1),
+            *("--environment", "own_task:make", "--termination", "own_task:ends"),
+        )
+    assert answer.code == 0, answer.err
+    assert RunFolder(tmp_path / "own").spec.termination == "own_task:ends"
+    table = progress_without_times(tmp_path / "own")
+    assert table["model/mean_rollout_length"].iloc[0] < 2.0  # some rollouts ended early
+
+
+def test_a_runs_config_json_describes_the_same_run(tiny_run: Path) -> None:
+    path = tiny_run / "config.json"
+    assert build_spec(str(path)) == RunFolder(tiny_run).spec
+    assert RunFolder(tiny_run).spec.algorithm.ensemble.hidden_dim == 16  # type: ignore[attr-defined]
+
+
+def test_rows_beyond_the_pool_are_announced_as_left_out(data: Path, tmp_path: Path) -> None:
+    dataset, folder = load_dataset(str(data)), RunFolder(tmp_path)
+    rows_of_data = len(dataset.transitions.rewards)
+    for limit, said in ((rows_of_data, False), (500, True)):
+        spec = build_spec("halfcheetah_mixed", {}, {"pool_max_size": str(limit)})
+        lines = _opening_lines(spec, folder, dataset, False)
+        assert any("keeping the last 500 of" in line for line in lines) is said
+
+
+# The other methods, and data without a simulator.
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def runs(
+    request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, Path, str]:
+    """A method, a run of two epochs, one of one epoch resumed to two, and what was printed."""
+    method, folder = request.param, tmp_path_factory.mktemp(request.param)
+    whole, parts = folder / "whole", folder / "parts"
+    with eagerly():
+        answers = [
+            mopo(*arguments)
+            for arguments in (
+                method_words(method, data, whole, 2),
+                method_words(method, data, parts, 1),
+                [*method_words(method, data, parts, 2), "--resume"],
+            )
+        ]
+    assert [answer.code for answer in answers] == [0, 0, 0], answers
+    return method, whole, parts, answers[0].out
+
+
+def test_a_resumed_run_of_any_method_is_the_undisturbed_one(
+    runs: tuple[str, Path, Path, str],
+) -> None:
+    _, whole, parts, _ = runs
+    assert_same_run(parts, whole)
+
+
+def test_every_method_shows_a_loss_and_a_return(runs: tuple[str, Path, Path, str]) -> None:
+    method, _, _, printed = runs
+    line = next(line for line in printed.splitlines() if line.startswith("epoch 2/2"))
+    assert "return " in line
+    assert CONSOLE[method] in line
+
+
+def test_the_policy_of_any_method_is_read_back(runs: tuple[str, Path, Path, str]) -> None:
+    method, whole, _, _ = runs
+    policy, metadata = RunFolder(whole).load_policy()
+    actions = policy.acting(3, 0)(np.zeros((3, 17), np.float32))
+    assert actions.shape == (3, 6)
+    assert (metadata["method"], metadata["epoch"]) == (method, 2)
+
+
+def test_a_run_is_not_resumed_as_another_method(
+    runs: tuple[str, Path, Path, str], data: Path
+) -> None:
+    method, whole, _, _ = runs
+    other = "bc" if method != "bc" else "sac"
+    line = refused(*method_words(other, data, whole, 2), "--resume")
+    assert f"method = {method}, not {other}" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["train", "--algorithm", "bc", "--model", "runs"], "BC does not use"),
+        (["train-model", "--algorithm", "bcq"], "BCQ does not have"),
+        (["train", "--algorithm", "bqc"], "did you mean bcq"),
+    ],
+)
+def test_what_a_method_cannot_do_is_refused(
+    data: Path, tmp_path: Path, command: list[str], named: str
+) -> None:
+    out = tmp_path / "run"
+    rest = ("halfcheetah_mixed", "--dataset", data, "--out", out)
+    assert named in refused(command[0], *rest, *command[1:])
+    assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def pump(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run on a table of logs without a simulator, and what its training printed."""
+    folder = tmp_path_factory.mktemp("pump")
+    random_state, rows_of_data = np.random.RandomState(0), 600
+    pd.DataFrame(
+        {
+            "episode": np.arange(rows_of_data) // 50,
+            "obs_pressure": random_state.uniform(500.0, 900.0, rows_of_data),
+            "obs_demand": random_state.normal(size=rows_of_data),
+            "action_level": random_state.uniform(-1.0, 1.0, rows_of_data),
+            "reward": random_state.normal(size=rows_of_data),
+            "terminal": 0,
+        }
+    ).to_csv(folder / "pump.csv", index=False)
+    with eagerly():
+        answer = mopo(
+            *("train", "own", "--dataset", folder / "pump.csv", "--out", folder / "run"),
+            *("--epochs", "1", "--set", *TINY_SETTINGS, "model_eval_horizon=5"),
+        )
+    assert answer.code == 0, answer.err
+    return folder / "run", answer.out
+
+
+def test_training_without_a_simulator_says_where_its_returns_are_from(
+    pump: tuple[Path, str],
+) -> None:
+    _, printed = pump
+    first, columns, units, *_ = printed.splitlines()
+    assert "in the learned model, no simulator" in first
+    assert "observations obs_pressure, obs_demand; actions action_level" in columns
+    assert "obs_pressure (up to" in units
+    assert "return in the learned model, no simulator:" in printed
+
+
+def test_returns_of_the_model_have_columns_of_their_own(pump: tuple[Path, str]) -> None:
+    table = RunFolder(pump[0]).progress()
+    assert np.isfinite(table["model_evaluation/return-average"]).all()
+    assert table["evaluation/return-average"].isna().all()
+
+
+def test_own_needs_a_dataset() -> None:
+    assert "--dataset" in refused("train", "own")
