@@ -6,16 +6,13 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
@@ -37,6 +34,8 @@ _SHOWN = {
     "alpha": "alpha",
 }
 """Metrics of the console's lines, of those that a method has: a return and a loss of each."""
+
+_TITLE, _NOTE = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
 
 HoldoutWriter = Callable[[int, np.ndarray], None]
 
@@ -67,13 +66,12 @@ def terminal_progress(on_holdout: HoldoutWriter) -> "TrainingDisplay":
 class TrainingDisplay:
     """Receives the progress callbacks of a run (``mopo_tf2.progress.Progress``) and shows them.
 
-    One line per epoch; on a terminal also a block at its foot that redraws itself. Both count
-    epochs from 1. A display that breaks (closed pipe, lost terminal) goes silent, and the training
-    goes on.
+    One line per epoch, counted from 1; on a terminal also a bar below them. A display that breaks
+    (closed pipe, lost terminal) goes silent, and the training goes on.
 
     Args:
         stream: where plain lines go.
-        console: draws the live block; None for plain lines only.
+        console: draws the bar; None for plain lines only.
         on_holdout: see ``terminal_progress``; what it raises ends the training.
         clock: seconds, monotonic.
     """
@@ -86,22 +84,20 @@ class TrainingDisplay:
         clock: Callable[[], float] = time.perf_counter,
     ):
         self._stream, self._on_holdout, self._clock = stream, on_holdout, clock
-        self._live = console and Live(
-            console=console, get_renderable=self._render, refresh_per_second=4.0, transient=True
-        )
+        columns = (_TITLE, BarColumn(), MofNCompleteColumn(), _NOTE)
+        self._bar = console and Progress(*columns, console=console, transient=True)
+        self._task = self._bar and self._bar.add_task("preparing", total=None, note="")
         self._last = self._started = clock()
-        self._phase = self._activity = self._fit = self._losses = ""
-        self._done = self._total = self._states = 0
+        self._title = ""
         self._epoch = self._n_epochs = self._updates = 0
-        self._update_seconds, self._model_seconds = 0.0, math.nan
-        self._metrics: Mapping[str, float] = {}
+        self._update_seconds = 0.0
         self._epoch_seconds: deque[float] = deque(maxlen=_EPOCHS_FOR_TIME_LEFT)
         self._has_compiled = self._in_epoch = False
 
     def __enter__(self) -> Self:
-        if self._live:
+        if self._bar:
             with _unharmed():
-                self._live.start()
+                self._bar.start()
         return self
 
     def __exit__(
@@ -110,16 +106,16 @@ class TrainingDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live:
+        if self._bar:
             with _unharmed():
-                self._live.stop()
+                self._bar.stop()
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
         """See ``Progress.model_step``."""
-        if self._phase != "model":
-            self._phase, self._started = "model", self._last
+        title = f"ensemble, epoch {epoch + 1}:"
+        if title != self._title:
+            self._title, self._started = title, self._last
         self._report("steps", done, total)
-        self._epoch = epoch
 
     def model_epoch(
         self,
@@ -131,30 +127,28 @@ class TrainingDisplay:
     ) -> None:
         """See ``Progress.model_epoch``."""
         self._on_holdout(epoch, holdout_losses)
-        self.model_step(epoch, self._total, self._total)
-        self._model_seconds, self._started = self._last - self._started, self._last
-        self._losses = _summary(np.asarray(holdout_losses))
-        self._fit = (
-            f"no improvement for {epochs_since_update} epochs"
-            if epochs_since_update
-            else ("improved")
+        seconds = self._clock() - self._started
+        losses = np.asarray(holdout_losses)
+        three = " / ".join(number(float(f(losses))) for f in (np.min, np.median, np.max))
+        flat = f"no improvement for {epochs_since_update} epochs"
+        limit = f", at most {max_epochs} epochs" if max_epochs else ""
+        self._print(
+            f"model epoch {epoch + 1}  hold-out MSE {three} (min / median / max of {losses.size})"
+            f"  {flat if epochs_since_update else 'improved'} (patience {max_epochs_since_update}"
+            f"{limit})  {duration(seconds)}"
         )
-        self._fit += f" (patience {max_epochs_since_update}"
-        self._fit += f", at most {max_epochs} epochs)" if max_epochs else ")"
-        line = f"model epoch {epoch + 1}  hold-out MSE {self._losses}  {self._fit}"
-        self._print(f"{line}  {duration(self._model_seconds)}")
 
     def epoch_started(self, epoch: int, n_epochs: int) -> None:
         """See ``Progress.epoch_started``."""
+        self._epoch, self._n_epochs = epoch, n_epochs
+        self._title = f"epoch {epoch + 1} of {n_epochs}:"
         self._report("", 0, 0)
-        self._phase, self._epoch, self._n_epochs = "policy", epoch, n_epochs
         self._started, self._in_epoch = self._last, True
         self._updates, self._update_seconds = 0, 0.0
 
     def rollout_step(self, done: int, total: int, states: int) -> None:
         """See ``Progress.rollout_step``."""
-        self._report("rollout", done, total)
-        self._states = states
+        self._report("rollout", done, total, f"{states:,} states")
 
     def updates(self, done: int, total: int) -> None:
         """See ``Progress.updates``."""
@@ -170,13 +164,18 @@ class TrainingDisplay:
     def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
         """See ``Progress.epoch_finished``."""
         self._report("", 0, 0)
-        self._epoch, self._metrics, self._in_epoch = epoch, metrics, False
+        self._epoch, self._in_epoch = epoch, False
         seconds = self._last - self._started
         # The first epoch of a process also compiles, so it tells nothing about the others.
         if self._has_compiled:
             self._epoch_seconds.append(seconds)
         self._has_compiled = True
-        parts = [f"epoch {epoch + 1}/{self._n_epochs}", *_shown(metrics)]
+        parts = [f"epoch {epoch + 1}/{self._n_epochs}"]
+        parts += [
+            f"{name} {number(float(metrics[key]))}"
+            for key, name in _SHOWN.items()
+            if key in metrics and not math.isnan(metrics[key])
+        ]
         if self._update_seconds > 0:
             parts.append(f"{number(self._updates / self._update_seconds)} updates/s")
         parts += [duration(seconds), f"left {duration(self.seconds_left)}"]
@@ -195,48 +194,28 @@ class TrainingDisplay:
             left += max(typical - (self._clock() - self._started), 0.0)
         return left
 
-    def _report(self, activity: str, done: int, total: int) -> float:
+    def _report(self, activity: str, done: int, total: int, note: str = "") -> float:
         """Note ``done`` of ``total`` steps; return the seconds since any report."""
         now = self._clock()
         seconds, self._last = now - self._last, now
-        self._activity, self._done, self._total = activity, done, total
+        if self._bar and self._task is not None:
+            left = f"left {duration(self.seconds_left)}" if self._in_epoch else ""
+            with _unharmed():
+                self._bar.update(
+                    self._task,
+                    description=f"{self._title} {activity:10}",
+                    completed=done,
+                    total=total or None,
+                    note=f"{note}  {left}",
+                )
         return seconds
 
     def _print(self, line: str) -> None:
         with _unharmed():
-            if self._live:
-                self._live.console.print(Text(line), soft_wrap=True)
+            if self._bar:
+                self._bar.console.print(Text(line), soft_wrap=True)
             else:
                 print(line, file=self._stream, flush=True)
-
-    def _render(self) -> RenderableType:
-        # Called in the drawing thread, which an exception would end with a traceback.
-        with _unharmed():
-            return self._block()
-        return Text("")
-
-    def _block(self) -> RenderableType:
-        facts = Table.grid(padding=(0, 2))
-        note = ""
-        if self._phase == "model":
-            title = f"Training the ensemble: epoch {self._epoch + 1}"
-            facts.add_row("hold-out MSE", self._losses or "-")
-            facts.add_row("last epoch", self._fit or "-")
-            facts.add_row("time per epoch", duration(self._model_seconds))
-        elif self._phase == "policy":
-            title = f"Training the policy: epoch {self._epoch + 1} of {self._n_epochs}"
-            if self._activity == "rollout":
-                note = f"{self._states:,} states"
-            elif self._activity == "updates" and self._update_seconds > 0:
-                note = f"{number(self._updates / self._update_seconds)} updates/s"
-            facts.add_row("last epoch", "  ".join(_shown(self._metrics)) or "-")
-            facts.add_row("time left", duration(self.seconds_left))
-        else:
-            return Text("preparing")
-        bar = ProgressBar(total=max(self._total, 1), completed=self._done, width=40)
-        row = Table.grid(padding=(0, 1))
-        row.add_row(Text(f"{self._activity:10}"), bar, Text(f"{self._done}/{self._total}  {note}"))
-        return Group(Text(title, style="bold"), row, facts)
 
 
 @contextlib.contextmanager
@@ -257,10 +236,7 @@ class Report(Protocol):
 def steps(title: str, total: int, reports: int = 10) -> Iterator[Report]:
     """Show a bar on standard error if it is a terminal, else ``reports`` plain lines."""
     if is_live(sys.stderr):
-        columns: tuple[Any, ...] = (
-            *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
-            *(TimeRemainingColumn(), TextColumn("{task.fields[note]}")),
-        )
+        columns = (_TITLE, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _NOTE)
         with Progress(*columns, console=DurableConsole(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=total, note="")
             yield lambda done, note="": bar.update(task, completed=done, note=note)
@@ -275,19 +251,6 @@ def steps(title: str, total: int, reports: int = 10) -> Iterator[Report]:
             print(f"{title}: {done} of {total} steps{more}", file=sys.stderr, flush=True)
 
     yield report
-
-
-def _shown(metrics: Mapping[str, float]) -> list[str]:
-    return [
-        f"{name} {number(float(metrics[key]))}"
-        for key, name in _SHOWN.items()
-        if key in metrics and not math.isnan(metrics[key])
-    ]
-
-
-def _summary(losses: np.ndarray) -> str:
-    three = " / ".join(number(float(f(losses))) for f in (np.min, np.median, np.max))
-    return f"{three} (min / median / max of {losses.size})"
 
 
 def duration(seconds: float) -> str:

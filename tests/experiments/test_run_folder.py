@@ -1,6 +1,7 @@
 import json
 import math
 import multiprocessing
+import time
 from pathlib import Path
 
 import numpy as np
@@ -178,13 +179,17 @@ def test_an_invalid_table_is_an_input_error(tmp_path: Path, content: str) -> Non
 
 def test_tensorboard_shows_each_epoch_of_a_continued_run_once(folder: RunFolder) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
 
     folder.truncate(0)
+    time.sleep(1.1)  # event files are ordered by the second in their names
     for epoch in (1, 2):
         folder.write_row(row(epoch, **{RETURN: 100.0 + epoch}))
     folder.close()
     events = EventAccumulator(str(folder.path / "tensorboard"), {"tensors": 0}).Reload()
-    shown = [(event.step, event.tensor_proto.float_val[0]) for event in events.Tensors(RETURN)]
+    shown = [
+        (event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(RETURN)
+    ]
     assert shown == [(0, 0.0), (1, 101.0), (2, 102.0)]
 
 
