@@ -3,14 +3,16 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.algorithms.epoch_metrics import Stopwatch
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.configs.bc import BCConfig
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
-from mopo_tf2.types import FloatArray, PolicyFn
+from mopo_tf2.types import FloatArray
 
 
 def inside(actions: tf.Tensor, margin: float) -> tf.Tensor:
@@ -95,16 +97,10 @@ class BC(OfflineAlgorithm):
             values["policy/std"] = tf.reduce_mean(tf.exp(log_scale))
         return values
 
-    def _sample_actions(self, observations: FloatArray) -> FloatArray:
-        """Return actions of the stochastic policy, from the run's own stream of noise."""
-        noise = self._device_normal((len(observations), self.act_dim))
-        actions: FloatArray = self._compiled_sample(observations, noise)[0].numpy()
-        return actions
-
-    def _evaluation_policy(self) -> PolicyFn:
-        if not self.config.eval_deterministic:
-            return self._sample_actions
-        return super()._evaluation_policy()
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
+        noise = self._device_normal((len(observations), self.act_dim)).numpy()
+        inputs = [observations.astype(np.float32), noise]
+        return map_in_chunks(self._compiled_sample, inputs, chunk_size)[0]
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return the variables of policy and optimiser."""

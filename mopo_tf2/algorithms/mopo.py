@@ -109,7 +109,7 @@ class MOPO(OfflineSAC):
         statistics = RolloutStatistics(config.rollout_batch_size, config.penalty_coeff)
         for step in branched_rollouts(
             self.model_environment,
-            self._sample_actions,
+            lambda observations: self._sample_actions(observations, config.rollout_chunk_size),
             starts,
             config.rollout_length,
             self.streams.host,
@@ -119,10 +119,6 @@ class MOPO(OfflineSAC):
             self.model_pool.add(step.transitions)
             statistics.add(step)
         return statistics.metrics()
-
-    def _sample_actions(self, observations: FloatArray) -> FloatArray:
-        latents = self._device_normal((len(observations), self.act_dim)).numpy()
-        return self.sac.sample_actions(observations, latents, self.config.rollout_chunk_size)
 
     def _batches(self, count: int) -> Transitions:
         return mixed_batches(

@@ -20,7 +20,7 @@ from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.seeding import random_streams
-from mopo_tf2.types import PolicyFn, TerminationFn, Transitions
+from mopo_tf2.types import FloatArray, PolicyFn, TerminationFn, Transitions
 
 UNKNOWN_SCORES = (math.nan, math.nan)
 
@@ -171,10 +171,21 @@ class OfflineAlgorithm(abc.ABC):
         return self.streams.device.normal(shape, dtype=tf.float32)
 
     def _evaluation_policy(self) -> PolicyFn:
-        """Return the policy as the episodes of this epoch run it."""
+        """Return the policy as the episodes of this epoch run it, compiled for a row of each."""
+        rows = max(len(self.environments) or self.config.eval_n_episodes, 1)
+        if not self.config.eval_deterministic:
+            return lambda observations: self._sample_actions(observations, rows)
         seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
-        rows = len(self.environments) or self.config.eval_n_episodes
-        return self.policy.acting(max(rows, 1), int(seed))
+        return self.policy.acting(rows, int(seed))
+
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
+        """Return actions of the stochastic policy, from the run's own stream of noise.
+
+        Args:
+            observations: [B, O].
+            chunk_size: rows per compiled call.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no stochastic policy.")
 
     def _evaluate(self) -> dict[str, float]:
         """Run the evaluation episodes of this epoch; nan for everything without environments."""
@@ -197,13 +208,14 @@ class OfflineAlgorithm(abc.ABC):
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything numeric that a resumed run needs, by name: a checkpoint's arrays.
+        """Return every array that a resumed run needs beside its dataset, by name.
+
+        The dataset never changes, so a checkpoint does not hold it: the caller gives the same one
+        to the constructor.
 
         Original: examples/development/main.py:ExperimentRunner.picklables
         """
         saved = {name: np.asarray(v) for name, v in self.named_variables().items()}
-        for field, column in self.environment_pool.stored()._asdict().items():
-            saved[f"environment_pool/{field}"] = column
         saved["random/device"] = self.streams.device.state.numpy()
         saved["random/host"] = self.streams.host.get_state(legacy=False)["state"]["key"]
         return saved
@@ -216,7 +228,6 @@ class OfflineAlgorithm(abc.ABC):
             "train_steps": self.train_steps,
             "model_trained": self.model_trained,
             "model_metrics": self.model_metrics,
-            "environment_pool_pointer": self.environment_pool.pointer,
             "random_host": {
                 "position": host["state"]["pos"],
                 "has_gauss": host["has_gauss"],
@@ -225,7 +236,9 @@ class OfflineAlgorithm(abc.ABC):
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
-        """Put back what ``arrays`` and ``counters`` gave.
+        """Put back what ``arrays`` and ``counters`` gave, into an object with the same dataset.
+
+        Older checkpoints also hold the dataset, which is ignored.
 
         Raises:
             KeyError: if an array or counter is missing.
@@ -233,10 +246,6 @@ class OfflineAlgorithm(abc.ABC):
         """
         for name, variable in self.named_variables().items():
             variable.assign(arrays[name])
-        stored = Transitions(
-            *(arrays[f"environment_pool/{field}"] for field in Transitions._fields)
-        )
-        self.environment_pool.restore(stored, counters["environment_pool_pointer"])
         self.streams.device.state.assign(arrays["random/device"])
         host = counters["random_host"]
         self.streams.host.set_state(

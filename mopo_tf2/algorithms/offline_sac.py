@@ -10,7 +10,7 @@ from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import OfflineSACConfig
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
-from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+from mopo_tf2.types import FloatArray, Transitions
 
 
 class OfflineSAC(OfflineAlgorithm):
@@ -86,12 +86,6 @@ class OfflineSAC(OfflineAlgorithm):
         shape = (self.config.sac.batch_size, self.act_dim)
         return self.sac.diagnostics(batch, self._device_normal(shape), self._device_normal(shape))
 
-    def _sample_actions(self, observations: FloatArray) -> FloatArray:
-        """Return actions of the stochastic policy, from the run's own stream of noise."""
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
         latents = self._device_normal((len(observations), self.act_dim)).numpy()
-        return self.sac.sample_actions(observations, latents, max(len(self.environments), 1))
-
-    def _evaluation_policy(self) -> PolicyFn:
-        if not self.config.eval_deterministic:
-            return self._sample_actions
-        return super()._evaluation_policy()
+        return self.sac.sample_actions(observations, latents, chunk_size)

@@ -28,13 +28,14 @@ from mopo_tf2.algorithms.morel.npg import (
     policy_rows,
 )
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.configs.morel import MORELConfig
 from mopo_tf2.data.starts import episode_starts
 from mopo_tf2.dynamics.scaler import column_statistics
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
 from mopo_tf2.progress import Progress
-from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+from mopo_tf2.types import FloatArray, Transitions
 
 POLICY_CHUNK = 2048
 """Rows per turn of the loop over the steps of all paths: speed and memory only."""
@@ -255,16 +256,11 @@ class MOReL(OfflineAlgorithm):
             "policy/log-std-min": float(log_std.min()),
         }
 
-    def _evaluation_policy(self) -> PolicyFn:
-        if self.config.eval_deterministic:
-            return super()._evaluation_policy()
-
-        def act(observations: FloatArray) -> FloatArray:
-            noise = self._device_normal((len(observations), self.act_dim))
-            actions = self._compiled_sample(observations.astype(np.float32), noise).numpy()
-            return np.clip(actions, -1.0, 1.0)
-
-        return act
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
+        noise = self._device_normal((len(observations), self.act_dim)).numpy()
+        inputs = [observations.astype(np.float32), noise]
+        actions = map_in_chunks(lambda *rows: [self._compiled_sample(*rows)], inputs, chunk_size)[0]
+        return np.clip(actions, -1.0, 1.0)
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return dynamics, threshold, HALT reward, policy, and baseline with its optimiser."""
