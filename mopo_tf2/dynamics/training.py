@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
@@ -13,6 +14,8 @@ from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.gradient_steps import CompiledSteps, adam, tf_values
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.types import Transitions
+
+_EVALUATION_CHUNK = 4096
 
 
 class HoldoutSplit(NamedTuple):
@@ -89,6 +92,7 @@ class EnsembleTrainer:
         self.optimizer = adam(self.config.model_lr, ensemble.trainable_variables)
         self._steps = CompiledSteps(self._step)
         self._compiled_squared_error = tf.function(ensemble.squared_error, jit_compile=True)
+        self._compiled_row_errors = tf.function(ensemble.row_errors, jit_compile=True)
 
     def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
         """Gradients of the objective, one per trainable variable; None where it has no part.
@@ -116,8 +120,17 @@ class EnsembleTrainer:
         self._steps(inputs, targets)
 
     def holdout_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Mean squared error [E] float32 on rows [N, .] that all members share."""
-        return self._compiled_squared_error(inputs, targets).numpy()
+        """Mean squared error [E] float32 on rows [N, .] that all members share.
+
+        More than ``_EVALUATION_CHUNK`` rows are evaluated in chunks, so that memory does not grow
+        with the dataset where nothing is held out.
+        """
+        if len(inputs) <= _EVALUATION_CHUNK:
+            return self._compiled_squared_error(inputs, targets).numpy()
+        errors = map_in_chunks(
+            lambda *rows: [self._compiled_row_errors(*rows)], [inputs, targets], _EVALUATION_CHUNK
+        )[0]
+        return errors.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def train(
         self,
