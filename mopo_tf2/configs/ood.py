@@ -33,6 +33,11 @@ class OODTask:
         return ""
 
     @property
+    def note(self) -> str:
+        """What a user of the configuration should know."""
+        return "not in the original program; rollout_length and penalty_coeff are this project's"
+
+    @property
     def recipe(self) -> str:
         """How to make the data, on one line."""
         collected, relabelled = f"{self.collection_task}.hdf5", f"{self.environment}.hdf5"
