@@ -18,8 +18,8 @@ from mopo_tf2.types import FloatArray
 def inside(actions: tf.Tensor, margin: float) -> tf.Tensor:
     """Return ``actions`` [B, A] clipped to [-1 + margin, 1 - margin], where atanh is finite.
 
-    D-120: a squashed Gaussian gives an action of exactly -1 or 1 no density. Datasets hold many,
-    because float32 rounds tanh(9.1) to 1; here they count as tanh(7.3), at the default margin.
+    D-120: a squashed Gaussian has no density at an action of exactly -1 or 1. Datasets contain
+    many, because float32 rounds tanh(9.1) to 1; with the default margin they count as tanh(7.3).
     """
     return tf.clip_by_value(actions, -1.0 + margin, 1.0 - margin)
 
@@ -57,7 +57,7 @@ class BC(OfflineAlgorithm):
 
     @property
     def policy(self) -> GaussianPolicy:
-        """The clone."""
+        """The cloned policy."""
         return self._policy
 
     def loss(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
@@ -86,7 +86,7 @@ class BC(OfflineAlgorithm):
         return {name: float(value) for name, value in values.items()}, {}
 
     def _diagnostics(self, observations: tf.Tensor, actions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Describe the policy on a batch: density and std, before the squashing, if it has them."""
+        """Describe the policy on a batch; density and std only if the loss trains them."""
         values = {
             "policy/loss": self.loss(observations, actions),
             "policy/mse": mse_loss(self._policy.mode(observations), actions),

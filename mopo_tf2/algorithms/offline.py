@@ -1,4 +1,4 @@
-"""What every method that learns from a dataset shares: data, epochs, evaluation, resumption."""
+"""The base class of all offline methods: data, epochs, evaluation, resumption."""
 
 import abc
 import math
@@ -31,23 +31,23 @@ class OfflineAlgorithm(abc.ABC):
     Args:
         config: every coefficient.
         transitions: the dataset.
-        termination_fn: says which next states of a learned model end the task.
-        environments: ``config.eval_n_episodes`` real environments for evaluation; none: no
-            evaluation.
+        termination_fn: decides which next states of a learned model end the task.
+        environments: ``config.eval_n_episodes`` real environments for evaluation; without any,
+            nothing is evaluated.
         seed: of every random stream.
         reference_scores: returns of a random policy and of an expert, for the normalised score.
-        progress: told of what goes on.
+        progress: receives progress callbacks.
 
     Attributes:
-        epoch: policy-training epochs done.
-        train_steps: gradient steps on the policy done.
-        model_trained: whether there is nothing left to do before the first epoch.
+        epoch: number of policy-training epochs done.
+        train_steps: number of gradient steps done on the policy.
+        model_trained: whether all work before the first epoch is done.
 
     Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm
     """
 
     needs_model: ClassVar[bool] = False
-    """Whether ``train_model`` or ``use_model`` has to come before the first epoch."""
+    """Whether ``train_model`` or ``use_model`` must run before the first epoch."""
 
     def __init__(
         self,
@@ -76,29 +76,29 @@ class OfflineAlgorithm(abc.ABC):
     @property
     @abc.abstractmethod
     def policy(self) -> ExportablePolicy:
-        """What is evaluated and exported."""
+        """The policy that is evaluated and exported."""
 
     @abc.abstractmethod
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return every variable that training moves, by its name in checkpoints."""
+        """Return every variable that training changes, by its name in checkpoints."""
 
     @abc.abstractmethod
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
         """Train for one epoch.
 
         Args:
-            clock: measures the parts.
+            clock: measures the parts of the epoch.
 
         Returns:
             Diagnostics, which must be finite, and other metrics, which may be nan.
         """
 
     def train_model(self, max_epochs: int | None = None) -> None:
-        """Do what comes before the first epoch; ``max_epochs`` None takes the configuration's."""
+        """Do the work before the first epoch; ``max_epochs`` None: the configuration's."""
         raise NotImplementedError(f"{type(self).__name__} trains no model.")
 
     def use_model(self, val_loss: float) -> None:
-        """Go on with a model that was put in from elsewhere, whose hold-out loss is given."""
+        """Continue with a model that was loaded into this object; ``val_loss`` is its loss."""
         self._accept_model(val_loss, 0.0)
 
     def _accept_model(self, val_loss: float, seconds: float) -> None:
@@ -106,9 +106,9 @@ class OfflineAlgorithm(abc.ABC):
         self.model_trained = True
 
     def train(self) -> Iterator[dict[str, float]]:
-        """Train the model if need be, then the policy; yield one dict of metrics per epoch.
+        """Train the model if necessary, then the policy; yield one dict of metrics per epoch.
 
-        Between two of them the object is at rest and can be saved (``arrays``, ``counters``).
+        Between two epochs the object can be saved (``arrays``, ``counters``).
 
         Raises:
             DivergenceError: if a loss becomes NaN or infinite.
@@ -130,7 +130,7 @@ class OfflineAlgorithm(abc.ABC):
         refuse_divergence(diagnostics, self.epoch)
         with clock.measure("times/evaluation_paths"):
             evaluation = self._evaluate()
-        # D-30: what the original logs and offline training leaves empty is not here.
+        # D-30: metrics of the original that are empty in offline training are left out.
         times = {**clock.seconds, "times/epoch": time.monotonic() - started}
         return {
             **diagnostics,
@@ -171,7 +171,7 @@ class OfflineAlgorithm(abc.ABC):
         return self.streams.device.normal(shape, dtype=tf.float32)
 
     def _evaluation_policy(self) -> PolicyFn:
-        """Return the policy as the episodes of this epoch run it, compiled for a row of each."""
+        """Return the policy for this epoch's episodes, compiled for one row per episode."""
         rows = max(len(self.environments) or self.config.eval_n_episodes, 1)
         if not self.config.eval_deterministic:
             return lambda observations: self._sample_actions(observations, rows)
@@ -188,7 +188,7 @@ class OfflineAlgorithm(abc.ABC):
         raise NotImplementedError(f"{type(self).__name__} has no stochastic policy.")
 
     def _evaluate(self) -> dict[str, float]:
-        """Run the evaluation episodes of this epoch; nan for everything without environments."""
+        """Run this epoch's evaluation episodes; every value is nan without environments."""
         if not self.environments:
             return dict.fromkeys(EVALUATION_KEYS, math.nan)
         episodes = run_episodes(
@@ -203,7 +203,7 @@ class OfflineAlgorithm(abc.ABC):
         return {
             **statistics,
             "evaluation/normalized-score": normalized_score(average, *self.reference_scores),
-            # viskit's first page shows this column; offline training has no returns of its own.
+            # viskit's first page shows this column; offline training collects no returns.
             "training/return-average": average,
         }
 
@@ -221,7 +221,7 @@ class OfflineAlgorithm(abc.ABC):
         return saved
 
     def counters(self) -> dict[str, Any]:
-        """Return the plain numbers that belong to ``arrays``."""
+        """Return the plain values that belong to ``arrays``."""
         host = self.streams.host.get_state(legacy=False)
         return {
             "epoch": self.epoch,
@@ -236,13 +236,13 @@ class OfflineAlgorithm(abc.ABC):
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
-        """Put back what ``arrays`` and ``counters`` gave, into an object with the same dataset.
+        """Restore what ``arrays`` and ``counters`` returned, in an object with the same dataset.
 
         Older checkpoints also hold the dataset, which is ignored.
 
         Raises:
             KeyError: if an array or counter is missing.
-            ValueError: if one has another shape, e.g. because the configuration differs.
+            ValueError: if an array has another shape, e.g. because the configuration differs.
         """
         for name, variable in self.named_variables().items():
             variable.assign(arrays[name])

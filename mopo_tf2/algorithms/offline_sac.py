@@ -1,4 +1,4 @@
-"""Soft actor-critic on the dataset alone: what remains of MOPO without a model."""
+"""Soft actor-critic on the dataset alone: MOPO without a model."""
 
 from typing import Any
 
@@ -14,12 +14,10 @@ from mopo_tf2.types import FloatArray, Transitions
 
 
 class OfflineSAC(OfflineAlgorithm):
-    """SAC (Haarnoja et al. 2018) whose every batch is drawn from the dataset.
+    """SAC (Haarnoja et al. 2018) with batches from the dataset only: MOPO with real_ratio = 1.
 
-    Nothing keeps the critics from overrating actions that the data do not hold: the baseline
-    "SAC" of the paper's tables. Arguments as ``OfflineAlgorithm``.
-
-    It is the case real_ratio = 1 of MOPO.
+    It is the baseline "SAC" of the paper's tables. Nothing stops the critics from overestimating
+    actions that are not in the data. Arguments as ``OfflineAlgorithm``.
 
     Original: mopo/algorithms/mopo.py:MOPO
     """
@@ -58,7 +56,7 @@ class OfflineSAC(OfflineAlgorithm):
         """
         config = self.config
         due = [t for t in range(first, last) if t % config.train_every_n_steps == 0]
-        # A move of the target critics depends on the timestep, not on the count of updates.
+        # Whether the target critics move depends on the timestep, not on the number of updates.
         tau = np.array(
             [
                 config.sac.tau if t % config.sac.target_update_interval == 0 else 0.0

@@ -28,12 +28,12 @@ class HoldoutSplit(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """What training an ensemble found.
+    """The result of training an ensemble.
 
     val_loss: mean hold-out MSE of the elites, snapshots restored, (reward units, O units)^2.
     holdout_losses: [E] float32, hold-out MSE of each member, snapshots restored.
     elites: members by hold-out loss, best first.
-    epochs: epochs trained.
+    epochs: number of epochs trained.
     """
 
     val_loss: float
@@ -81,7 +81,7 @@ class EnsembleTrainer:
     """Adam on the ensemble's objective, several gradient steps per compiled call.
 
     Args:
-        ensemble: what is trained, in place.
+        ensemble: trained in place.
 
     Original: mopo/models/bnn.py:BNN.finalize; mopo/models/bnn.py:BNN.train
     """
@@ -95,7 +95,7 @@ class EnsembleTrainer:
         self._compiled_row_errors = tf.function(ensemble.row_errors, jit_compile=True)
 
     def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
-        """Gradients of the objective, one per trainable variable; None where it has no part.
+        """Gradients of the objective, one per trainable variable; None if it does not depend on it.
 
         Args:
             inputs: [E, B, O + A] float32.
@@ -166,10 +166,10 @@ class EnsembleTrainer:
             targets: [N, 1 + O] float32, (reward, delta observation).
             random_state: advanced as described.
             max_epochs: None takes ``config.model_max_epochs``.
-            progress: told of steps and epochs.
+            progress: receives progress callbacks.
 
         Raises:
-            InputError: if nothing would be left to train on, or to hold out.
+            InputError: if there are too few rows to train on, or to hold any out.
             DivergenceError: if a hold-out loss becomes NaN or infinite.
 
         Original: mopo/models/bnn.py:BNN.train
@@ -236,7 +236,7 @@ class EnsembleTrainer:
             raise DivergenceError(
                 f"model training diverged: the hold-out loss of member {member} is "
                 f"{losses[member]} after epoch {epoch}. Check the scale of the data or lower "
-                "model_lr; nothing of this model was kept."
+                "model_lr; this model was not kept."
             )
         stop = snapshots.update(epoch, losses)
         progress.model_epoch(
@@ -254,7 +254,8 @@ class EnsembleTrainer:
             snapshots.restore()
             losses = self.holdout_losses(split.holdout_inputs, split.holdout_targets)
         else:
-            # D-11: without held-out rows the last weights stay and the members rank on the data.
+            # D-11: without held-out rows the last weights stay, and the members are ranked on the
+            # training rows.
             losses = self.holdout_losses(split.inputs, split.targets)
         num_elites = self.config.num_elites
         self.ensemble.elites = select_elites(losses, num_elites)
