@@ -1,4 +1,4 @@
-"""Arrays with plain metadata in one file, written atomically and read without pickles."""
+"""Arrays and plain metadata in one file, written atomically and read without pickle."""
 
 import json
 import os
@@ -27,17 +27,17 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What NumPy, zipfile and json raise on damaged bytes."""
+"""The exceptions that NumPy, zipfile and json raise on damaged bytes."""
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """Write arrays and JSON-able metadata to ``path`` (.npz), whole or not at all.
+    """Write arrays and JSON metadata to ``path`` (.npz) atomically.
 
     Raises:
         OSError: if the folder cannot be written to; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The names, because a damaged directory of the zip file can hide an array without an error.
+    # Names are stored because a damaged zip directory can hide an array without an error.
     head = {"arrays": sorted(arrays), "metadata": metadata}
     text = np.frombuffer(json.dumps(head).encode(), np.uint8)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -91,12 +91,12 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """Read the last whole checkpoint in ``folder``; None if there is none at all.
+    """Read the last intact checkpoint in ``folder``; None if there are no checkpoints.
 
-    A damaged last checkpoint (a disk that failed) is passed over for the one before it.
+    If the last checkpoint is damaged (a disk failed), the one before it is read.
 
     Raises:
-        InputError: if there are checkpoints and none of them can be read.
+        InputError: if there are checkpoints but none can be read.
     """
     found = checkpoints(folder)
     error: InputError | None = None

@@ -1,4 +1,4 @@
-"""Compiled functions on any number of rows, in chunks of one fixed size."""
+"""Calls of compiled functions with any number of rows, in chunks of one fixed size."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 def map_in_chunks(
     function: Callable[..., Sequence[Any]], arrays: Sequence[np.ndarray], chunk_size: int
 ) -> list[np.ndarray]:
-    """Apply a row-wise ``function`` to ``arrays`` [B, ...] and join what it returns.
+    """Apply a row-wise ``function`` to ``arrays`` [B, ...] and concatenate the results.
 
     Every call sees exactly ``chunk_size`` rows (the last chunk is filled up with zeros, whose
     results are dropped), so that a compiled function is compiled for one shape.

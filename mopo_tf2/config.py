@@ -22,30 +22,30 @@ class EnsembleConfig:
     """Units of each hidden layer."""
     num_hidden_layers: int = 4
     """Hidden layers of the trunk."""
-    separate_mean_var: bool = True
-    """Mean and variance in heads of their own on the last hidden layer (Q-01); else one head."""
-    deterministic: bool = False
-    """Train on the squared error alone (Q-12) and average the members in rollouts (Q-24)."""
-    weight_decays: tuple[float, ...] = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)
-    """c of c * sum(w^2) / 2 per layer, the last for the heads (Q-03)."""
+    separate_mean_var: bool = True  # Q-01
+    """Separate heads for mean and variance on the last hidden layer; otherwise one head."""
+    deterministic: bool = False  # Q-12, Q-24
+    """Train on the squared error alone and average the members in rollouts."""
+    weight_decays: tuple[float, ...] = (2.5e-5, 5e-5, 7.5e-5, 7.5e-5, 1e-4)  # Q-03
+    """Weight decay c of each layer, as c * sum(w^2) / 2; the last is for the heads."""
     model_lr: float = 1e-3
     """Adam's learning rate."""
     model_batch_size: int = 256
     """Rows per member and gradient step."""
-    model_holdout_ratio: float = 0.2
-    """Share of rows held out for early stopping and for the choice of elites (Q-06)."""
-    model_max_holdout: int = 1000
-    """Upper bound on the held-out rows (Q-06)."""
+    model_holdout_ratio: float = 0.2  # Q-06
+    """Share of rows held out for early stopping and for choosing the elites."""
+    model_max_holdout: int = 1000  # Q-06
+    """Upper bound on the number of held-out rows."""
     model_max_epochs: int | None = None
-    """Stop after this many epochs at the latest; None: only by early stopping."""
-    model_max_epochs_since_update: int = 5
-    """Early stopping: stop once more epochs than this passed without an improvement (Q-09)."""
-    model_loaded_max_epochs: int = 0
-    """Further epochs for a model that is loaded instead of trained; the original's 1 (D-14)."""
+    """Maximum number of training epochs; none: train until early stopping."""
+    model_max_epochs_since_update: int = 5  # Q-09
+    """Early stopping: stop after more than this many epochs without an improvement."""
+    model_loaded_max_epochs: int = 0  # D-14
+    """Epochs of further training for a model that is loaded; the original program uses 1."""
     max_model_t: float | None = None
-    """Stop the training after this many seconds, at the end of an epoch; None: never."""
+    """Stop training at the end of the epoch in which this many seconds have passed; none: never."""
     model_steps_per_call: int = 32
-    """Gradient steps per compiled call: speed only, no effect on the numbers."""
+    """Gradient steps per compiled call; affects speed only."""
 
     def __post_init__(self) -> None:
         require_positive(self, "num_networks", "hidden_dim", "num_hidden_layers", "model_lr")
@@ -95,15 +95,15 @@ class SACConfig:
     discount: float = 0.99
     """gamma, per simulator step."""
     tau: float = 5e-3
-    """Share of the critics that moves into the target critics."""
+    """Polyak factor: target critics become tau * critics + (1 - tau) * target critics."""
     target_update_interval: int = 1
-    """Gradient steps between two moves of the target critics."""
-    target_entropy: float | str = -3.0
-    """H, nats: -3 on every shipped task (Q-43); 'auto' is minus the action size."""
+    """Gradient steps between two updates of the target critics."""
+    target_entropy: float | str = -3.0  # Q-43
+    """Target entropy in nats: -3 on every shipped task; 'auto': minus the action size."""
     reward_scale: float = 1.0
     """Factor on the rewards in the critics' target."""
     updates_per_call: int = 100
-    """Gradient steps per compiled call: speed only, no effect on the numbers."""
+    """Gradient steps per compiled call; affects speed only."""
 
     def __post_init__(self) -> None:
         require_positive(self, "lr", "batch_size", "target_update_interval", "updates_per_call")
@@ -126,7 +126,7 @@ class SACConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """What every method shares: its data, the length of its training, its evaluation.
+    """The settings that all methods share: data, length of training, evaluation.
 
     D-33: fields of the original that have no effect offline are left out (Q-81).
 
@@ -134,25 +134,25 @@ class LoopConfig:
     """
 
     FIXED: ClassVar[dict[str, Any]] = {}
-    """Fields, by their flat names, whose value makes the method what it is."""
+    """Fields, by their flat names, whose values define the method and cannot be changed."""
 
     epoch_length: int = 1000
     """Timesteps of one epoch."""
-    n_epochs: int = 1000
-    """Epochs of policy training (Q-80)."""
+    n_epochs: int = 1000  # Q-80
+    """Epochs of policy training."""
     eval_n_episodes: int = 10
     """Evaluation episodes per epoch; 0 for none."""
     eval_deterministic: bool = True
-    """Evaluate what the policy holds for best, its mode; else sample."""
-    max_path_length: int = 1000
-    """Longest evaluation episode, in steps (Q-85)."""
-    min_pool_size: int = 1000
-    """Refuse datasets with fewer rows (Q-88)."""
-    pool_max_size: int | None = 1_000_000
-    """Keep the LAST rows of a larger dataset (Q-60); None keeps all."""
-    next_observations: str = "shift"
-    """'shift': the next row's, on terminal rows too (Q-61); 'drop': leave terminal rows out;
-    'file': the file's own next_observations."""
+    """Evaluate the policy's mode; otherwise sample actions."""
+    max_path_length: int = 1000  # Q-85
+    """Maximum length of an evaluation episode, in steps."""
+    min_pool_size: int = 1000  # Q-88
+    """Refuse datasets with fewer rows."""
+    pool_max_size: int | None = 1_000_000  # Q-60
+    """Keep only this many rows of a larger dataset, the last ones; none: keep all."""
+    next_observations: str = "shift"  # Q-61
+    """'shift': the observation of the next row, for terminal rows too; 'drop': the same, without
+    the terminal rows; 'file': the file's own next_observations."""
     checkpoint_frequency: int = 20
     """Epochs between two checkpoints."""
 
@@ -177,10 +177,15 @@ class LoopConfig:
                 "out, or choose another --algorithm.",
             )
 
+    @property
+    def policy_discount(self) -> float:
+        """The discount that the policy is trained for, per simulator step; 0.99 if it has none."""
+        return 0.99
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OfflineSACConfig(LoopConfig):
-    """SAC on the dataset alone: what remains of MOPO with real_ratio = 1 and no model.
+    """SAC on the dataset alone: MOPO with real_ratio = 1 and no model.
 
     Original: mopo/algorithms/mopo.py:MOPO.__init__
     """
@@ -196,10 +201,15 @@ class OfflineSACConfig(LoopConfig):
         super().__post_init__()
         require_positive(self, "train_every_n_steps", "n_train_repeat")
 
+    @property
+    def policy_discount(self) -> float:
+        """SAC's discount."""
+        return self.sac.discount
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MOPOConfig(OfflineSACConfig):
-    """MOPO: model, rollouts, policy, loop. Values that differ per task have no default.
+    """MOPO: model, rollouts, policy, loop. Fields whose value differs per task have no default.
 
     Original: mopo/algorithms/mopo.py:MOPO.__init__; examples/development/base.py:get_variant_spec
     """
@@ -207,22 +217,22 @@ class MOPOConfig(OfflineSACConfig):
     rollout_length: int
     """h, model steps per branched rollout."""
     penalty_coeff: float
-    """lambda, reward units per unit of u(s, a); 0 for no penalty."""
-    penalty_learned_var: bool = True
-    """u is the largest learned std of the members (Q-20); else their disagreement (Q-21)."""
+    """lambda, in reward units per unit of the uncertainty u(s, a); 0 for no penalty."""
+    penalty_learned_var: bool = True  # Q-20, Q-21
+    """u is the largest learned std of the members; otherwise their disagreement."""
     rollout_batch_size: int = 50_000
-    """Rollouts started at a time."""
+    """Number of rollouts started per round."""
     rollout_chunk_size: int = 2_500
-    """Rows per compiled call in rollouts: speed and memory only, no effect on the draws."""
-    real_ratio: float = 0.05
-    """Share of each SAC batch that comes from the dataset (Q-45)."""
+    """Rows per compiled call in rollouts; affects speed and memory only."""
+    real_ratio: float = 0.05  # Q-45
+    """Share of each SAC batch that comes from the dataset."""
     model_train_freq: int = 1000
     """Timesteps between two rounds of model rollouts."""
-    model_retain_epochs: int = 5
-    """Epochs of rollouts that the model pool holds (Q-26)."""
-    model_eval_horizon: int = 100
-    """Steps of an evaluation episode in the learned model, where there is no simulator (D-143);
-    0 for no such episodes."""
+    model_retain_epochs: int = 5  # Q-26
+    """Epochs of rollouts that the model pool holds."""
+    model_eval_horizon: int = 100  # D-143
+    """Steps of an evaluation episode in the learned model, used without a simulator; 0 for no such
+    episodes."""
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
     """The dynamics ensemble."""
 

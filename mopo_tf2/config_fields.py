@@ -1,4 +1,4 @@
-"""Closed, validated configuration classes: to and from plain values, changed by flat names."""
+"""Validated configuration classes: conversion to and from plain values, changes by flat name."""
 
 import dataclasses
 import difflib
@@ -24,7 +24,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def require_positive(config: Any, *names: str) -> None:
-    """Raise InputError for the first field of ``names`` that is neither None nor above 0."""
+    """Raise InputError for the first field of ``names`` that is neither None nor positive."""
     for name in names:
         value = getattr(config, name)
         require(value is None or value > 0, f"{name} must be positive, got {value}.")
@@ -128,7 +128,7 @@ def parse_settings(settings: list[str]) -> dict[str, str]:
     """Split 'KEY=VALUE' strings.
 
     Raises:
-        InputError: if one has no '=' or no key, or a key comes twice.
+        InputError: if one has no '=' or no key, or a key is given twice.
     """
     parsed: dict[str, str] = {}
     for setting in settings:

@@ -1,4 +1,4 @@
-"""Values of configuration fields, as files and command lines give them."""
+"""Conversion of field values from files and command lines."""
 
 import math
 import typing
@@ -8,16 +8,16 @@ from mopo_tf2.errors import InputError
 
 
 def convert(name: str, value: Any, hint: Any) -> Any:
-    """Return ``value`` as the type of the field ``name``; text is read as a person writes it.
+    """Return ``value`` converted to the type of the field ``name``; text may be written freely.
 
     Args:
-        name: of the field, for the message.
+        name: of the field, for messages.
         value: plain value or text.
         hint: the field's type: bool, int, float, str, a tuple of one of them, or one of these or
             None.
 
     Raises:
-        InputError: if it is no such value.
+        InputError: if it cannot be converted.
     """
     options = typing.get_args(hint) if typing.get_origin(hint) is not tuple else ()
     kinds = [kind for kind in options if kind is not type(None)] or [hint]
@@ -42,7 +42,7 @@ def _kind_name(kind: Any) -> str:
 
 
 def _convert_to(kind: Any, value: Any) -> Any:
-    """Return ``value`` as ``kind``. Raises ValueError or TypeError if it is something else."""
+    """Return ``value`` as ``kind``. Raises ValueError or TypeError if it is not one."""
     if typing.get_origin(kind) is tuple:
         if isinstance(value, str):
             value = [item for item in value.strip("()[] ").split(",") if item.strip()]
@@ -50,16 +50,16 @@ def _convert_to(kind: Any, value: Any) -> Any:
     if kind is bool:
         return _to_bool(value)
     if isinstance(value, bool):
-        raise TypeError(f"unfit value {value!r}")
+        raise TypeError(f"invalid value {value!r}")
     if kind is int:
         return _to_int(value)
     if kind is float:
         number = float(value)
         if not math.isfinite(number):
-            raise ValueError(f"unfit value {value!r}")
+            raise ValueError(f"invalid value {value!r}")
         return number
     if not isinstance(value, str):
-        raise TypeError(f"unfit value {value!r}")
+        raise TypeError(f"invalid value {value!r}")
     return value
 
 
@@ -68,7 +68,7 @@ def _to_bool(value: Any) -> bool:
         return value
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if not isinstance(value, str) or value.lower() not in words:
-        raise ValueError(f"unfit value {value!r}")
+        raise ValueError(f"invalid value {value!r}")
     return words[value.lower()]
 
 

@@ -1,4 +1,4 @@
-"""Where TensorFlow computes, and how."""
+"""Choice of the device that TensorFlow computes on."""
 
 import os
 import sys
@@ -7,16 +7,16 @@ from mopo_tf2.errors import InputError
 
 
 def use_device(device: str = "auto", *, tf32: bool = False, threads: int | None = None) -> None:
-    """Load TensorFlow and choose the device. To be called before anything is computed.
+    """Load TensorFlow and choose the device. Call it before anything is computed.
 
     Args:
         device: "auto" (a GPU if TensorFlow sees one), "cpu" or "gpu".
         tf32: let a GPU round the factors of matrix products to 10 bits of mantissa. Off by
-            default, as parity demands; without meaning on a CPU.
-        threads: of the CPU that TensorFlow may keep busy; None: all there are.
+            default, for parity; has no effect on a CPU.
+        threads: CPU threads that TensorFlow may use; None: all.
 
     Raises:
-        InputError: if "gpu" is asked for and TensorFlow sees none.
+        InputError: if ``device`` is "gpu" and TensorFlow sees none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -24,7 +24,7 @@ def use_device(device: str = "auto", *, tf32: bool = False, threads: int | None 
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        # TensorFlow writes of missing CUDA drivers past every log level while it is loaded.
+        # While loading, TensorFlow reports missing CUDA drivers whatever the log level.
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")

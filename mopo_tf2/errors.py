@@ -1,8 +1,8 @@
-"""Errors that are the user's to mend."""
+"""Errors that the user can fix."""
 
 
 class InputError(ValueError):
-    """Something the user gave (a file, a value, a name, a folder) is unfit.
+    """Something that the user gave (a file, a value, a name, a folder) is invalid.
 
     The message is one line that says what was expected, what came and what to do. The command
     line prints it without a traceback and exits with code 2.
@@ -10,4 +10,4 @@ class InputError(ValueError):
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a NaN or infinite number and stopped; the message says where."""
+    """Training stopped at a NaN or infinite number; the message says where."""

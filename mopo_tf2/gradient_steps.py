@@ -11,7 +11,7 @@ from mopo_tf2.chunks import fill
 
 ADAM_EPSILON = 1e-8
 """TF1's default, added to sqrt(v) with the bias correction folded into the step size (Q-05, Q-46).
-Keras' own is 1e-7, which moves some weights otherwise by 1e-2."""
+Keras' default of 1e-7 changes some weights by 1e-2."""
 
 
 def adam(learning_rate: float, variables: Sequence[keras.Variable]) -> keras.optimizers.Adam:

@@ -1,4 +1,4 @@
-"""Functions of the user's own, named as ``module:function``."""
+"""User-defined functions, named as ``module:function``."""
 
 import importlib
 import os
@@ -12,8 +12,7 @@ from mopo_tf2.errors import InputError
 def import_function(reference: str, purpose: str) -> Callable[..., Any]:
     """Import the function that ``reference`` names as ``module:function``.
 
-    Modules of the current folder are found as well: it is put at the end of the module search
-    path if it is not on it.
+    Modules in the current folder are found as well: it is appended to the module search path.
 
     Args:
         reference: for example ``my_package.tasks:make_reacher``.

@@ -1,4 +1,4 @@
-"""What long work reports while it runs. The library calls these; a script shows them."""
+"""Progress callbacks: the library calls them, a script shows them."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Progress(Protocol):
-    """Receiver of progress reports. Every method returns at once and must not raise.
+    """Receives progress callbacks. Every method must return at once and must not raise.
 
     Original: mopo/utils/logging.py:Progress
     """
@@ -32,20 +32,20 @@ class Progress(Protocol):
         """Policy-training ``epoch`` (from 0) of ``n_epochs`` begins."""
 
     def rollout_step(self, done: int, total: int, states: int) -> None:
-        """``done`` of ``total`` rollout steps are taken; the last one had ``states`` rows."""
+        """``done`` of ``total`` rollout steps are done; the last one had ``states`` rows."""
 
     def updates(self, done: int, total: int) -> None:
-        """``done`` of ``total`` SAC updates of this epoch are taken."""
+        """``done`` of ``total`` gradient steps of this epoch are done."""
 
     def evaluation_step(self, done: int, total: int) -> None:
-        """``done`` of at most ``total`` lockstep evaluation steps are taken."""
+        """``done`` of at most ``total`` lockstep evaluation steps are done."""
 
     def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
         """Policy-training ``epoch`` ended with ``metrics`` (the row of progress.csv)."""
 
 
 class NoProgress:
-    """Reports nothing: the default of the library. Original: mopo/utils/logging.py:Silent."""
+    """Ignores every callback: the default. Original: mopo/utils/logging.py:Silent."""
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
         """See ``Progress.model_step``."""

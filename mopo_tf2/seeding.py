@@ -1,4 +1,4 @@
-"""One seed -> every random stream of a run."""
+"""From one seed to every random stream of a run."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def random_streams(seed: int) -> RandomStreams:
     """Derive all streams from ``seed``, 0 <= seed < 2**32.
 
     The host stream is seeded with ``seed`` itself, as the original seeds NumPy. D-34: the others
-    are merely derived from it, since TF2 cannot give TF1's draws.
+    are only derived from it, since TF2 cannot reproduce TF1's draws.
 
     Raises:
         ValueError: if ``seed`` is out of range.

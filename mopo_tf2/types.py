@@ -1,4 +1,4 @@
-"""The batch type and the two kinds of function that the parts of the library exchange."""
+"""The types that the parts of the library exchange: batches, policies, termination functions."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -32,7 +32,7 @@ class Transitions(NamedTuple):
 
 
 class PolicyFn(Protocol):
-    """Anything that maps observations [B, O] to actions [B, A] on the host."""
+    """A function on the host from observations [B, O] to actions [B, A]."""
 
     def __call__(self, observations: FloatArray) -> FloatArray:
         """Return the actions [B, A], in [-1, 1]."""

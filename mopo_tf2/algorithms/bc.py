@@ -3,21 +3,23 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.algorithms.epoch_metrics import Stopwatch
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.configs.bc import BCConfig
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
-from mopo_tf2.types import FloatArray, PolicyFn
+from mopo_tf2.types import FloatArray
 
 
 def inside(actions: tf.Tensor, margin: float) -> tf.Tensor:
     """Return ``actions`` [B, A] clipped to [-1 + margin, 1 - margin], where atanh is finite.
 
-    D-120: a squashed Gaussian gives an action of exactly -1 or 1 no density. Datasets hold many,
-    because float32 rounds tanh(9.1) to 1; here they count as tanh(7.3), at the default margin.
+    D-120: a squashed Gaussian has no density at an action of exactly -1 or 1. Datasets contain
+    many, because float32 rounds tanh(9.1) to 1; with the default margin they count as tanh(7.3).
     """
     return tf.clip_by_value(actions, -1.0 + margin, 1.0 - margin)
 
@@ -55,7 +57,7 @@ class BC(OfflineAlgorithm):
 
     @property
     def policy(self) -> GaussianPolicy:
-        """The clone."""
+        """The cloned policy."""
         return self._policy
 
     def loss(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
@@ -84,7 +86,7 @@ class BC(OfflineAlgorithm):
         return {name: float(value) for name, value in values.items()}, {}
 
     def _diagnostics(self, observations: tf.Tensor, actions: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Describe the policy on a batch: density and std, before the squashing, if it has them."""
+        """Describe the policy on a batch; density and std only if the loss trains them."""
         values = {
             "policy/loss": self.loss(observations, actions),
             "policy/mse": mse_loss(self._policy.mode(observations), actions),
@@ -95,16 +97,10 @@ class BC(OfflineAlgorithm):
             values["policy/std"] = tf.reduce_mean(tf.exp(log_scale))
         return values
 
-    def _sample_actions(self, observations: FloatArray) -> FloatArray:
-        """Return actions of the stochastic policy, from the run's own stream of noise."""
-        noise = self._device_normal((len(observations), self.act_dim))
-        actions: FloatArray = self._compiled_sample(observations, noise)[0].numpy()
-        return actions
-
-    def _evaluation_policy(self) -> PolicyFn:
-        if not self.config.eval_deterministic:
-            return self._sample_actions
-        return super()._evaluation_policy()
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
+        noise = self._device_normal((len(observations), self.act_dim)).numpy()
+        inputs = [observations.astype(np.float32), noise]
+        return map_in_chunks(self._compiled_sample, inputs, chunk_size)[0]
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return the variables of policy and optimiser."""

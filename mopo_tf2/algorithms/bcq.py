@@ -78,10 +78,10 @@ def critic_loss(q: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 class BCQ(OfflineAlgorithm):
     """BCQ (Fujimoto, Meger and Precup 2019) for continuous actions.
 
-    A VAE generates actions like those of the data, a perturbation network moves them within phi,
-    and the critics judge among them: actions that the data do not hold are not asked about.
-    Arguments as ``OfflineAlgorithm``. D-121: initial weights are this library's (glorot uniform,
-    zero biases), not PyTorch's.
+    A VAE generates actions like those in the data, a perturbation network changes them by at most
+    phi, and the critics choose among them: actions unlike the data are never evaluated.
+    Arguments as ``OfflineAlgorithm``. D-121: the initial weights are glorot uniform with zero
+    biases, not PyTorch's.
 
     BCQ paper (Fujimoto et al. 2019), algorithm 1.
     """
@@ -130,7 +130,7 @@ class BCQ(OfflineAlgorithm):
             )
             for _ in range(2)
         )
-        # Two networks of one critic, because half of the work asks the first alone.
+        # Two networks of one critic each, because some of the work needs the first alone.
         self.critics, self.target_critics = (
             [QFunctions(config.critic_hidden_sizes, num_critics=1, seed=s) for s in critic_seeds]
             for _ in range(2)
@@ -152,7 +152,7 @@ class BCQ(OfflineAlgorithm):
     def update(self, batch: Transitions, noise: Noise) -> None:
         """Take one gradient step of each part, in this order: VAE, critics, perturbation, targets.
 
-        Each part is differentiated at what the parts before it have just become.
+        Each gradient is taken at the updated parameters of the parts before it.
 
         Args:
             batch: columns [B, width]; float32, terminals bool.

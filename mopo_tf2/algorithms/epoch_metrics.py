@@ -1,4 +1,4 @@
-"""What an epoch of policy training is described by: names, sums and times."""
+"""Metrics of a policy-training epoch: names, sums and times."""
 
 import contextlib
 import math

@@ -1,7 +1,7 @@
-"""Fitted-Q evaluation: what a policy is worth, from logged data alone (D-142).
+"""Fitted-Q evaluation: the value of a policy, estimated from logged data alone (D-142).
 
 Le, Voloshin and Yue 2019, "Batch Policy Learning under Constraints", Algorithm 3, with neural
-networks and a target network that follows at each step in place of a fit to convergence.
+networks, and Polyak-averaged target networks instead of fits to convergence.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ class FittedQBatch(NamedTuple):
     observations:      [B, O] float32, standardised.
     actions:           [B, A] float32, as logged.
     next_observations: [B, O] float32, standardised.
-    next_actions:      [B, A] float32, what the policy does there.
+    next_actions:      [B, A] float32, the policy's actions in ``next_observations``.
     rewards:           [B, 1] float32, see ``ValueScale``.
     terminals:         [B, 1] float32, 0 or 1.
     """
@@ -70,13 +70,13 @@ def fitted_q_target(
 
 @dataclasses.dataclass(frozen=True)
 class FittedQEstimate:
-    """What fitted-Q evaluation found.
+    """The result of fitted-Q evaluation.
 
     values:         [critics] float64, discounted return of each critic, mean over the starts.
-    history:        [reports, critics] float64, the same along the training, the last row its end.
+    history:        [reports, critics] float64, ``values`` during training; the last row is final.
     bellman_error:  root mean square of Q - target on the data, reward units, mean over critics.
     starts:         number of start states.
-    logged_return:  mean discounted return of the data's own episodes, as far as they were logged.
+    logged_return:  mean discounted return of the logged episodes, as far as they were logged.
     config:         coefficients.
     """
 
@@ -94,7 +94,7 @@ class FittedQEstimate:
 
     @property
     def drift(self) -> float:
-        """How much the estimate moved over the last tenth of the training; small: converged."""
+        """Change of the estimate over the last tenth of training; small if it has converged."""
         return float(self.history[-1].mean() - self.history[-2].mean())
 
 
@@ -103,7 +103,7 @@ class FittedQ:
 
     Args:
         transitions: the dataset, B rows on the host.
-        policy: the policy; asked once for every row.
+        policy: the policy; called once for every row.
         config: coefficients.
         seed: of initial weights and batches.
     """
@@ -200,21 +200,20 @@ def fitted_q_evaluation(
     seed: int = 0,
     on_step: Callable[[int, int], None] | None = None,
 ) -> FittedQEstimate:
-    """Estimate the discounted return of ``policy`` over an endless horizon, from data alone.
+    """Estimate the discounted return of ``policy`` over an infinite horizon, from data alone.
 
-    The interval is the spread of critics that differ in their initial weights; it says how sure the
-    fit is, not how much another dataset of the same size would change it.
+    The interval is the spread of critics with different initial weights. It measures the
+    uncertainty of the fit, not how much another dataset of the same size would change it.
 
     Args:
-        transitions: B rows in order of time; what begins an episode is a start state.
+        transitions: B rows in order of time; the first row of each episode is a start state.
         policy: fixed; [B, O] -> [B, A] in [-1, 1].
         config: coefficients.
         seed: of initial weights and batches.
-        on_step: called with (steps done, all steps) ten times.
+        on_step: called ten times with (steps done, all steps).
 
     Raises:
-        DivergenceError: if the values become NaN, or leave the range that the rewards of the data
-            allow.
+        DivergenceError: if the values become NaN, or far exceed the range that the rewards allow.
     """
     fit = FittedQ(transitions, policy, config, seed=seed)
     starts = np.asarray(transitions.observations)[episode_starts(transitions)]
@@ -241,7 +240,7 @@ def fitted_q_evaluation(
 
 
 def _possible_values(transitions: Transitions, discount: float) -> tuple[float, float]:
-    """Return the least and the largest value that any policy can have, given the data's rewards."""
+    """Return the smallest and the largest value that a policy can have with the data's rewards."""
     rewards = np.asarray(transitions.rewards, np.float64)
     low, high = float(rewards.min()), float(rewards.max())
     if np.any(transitions.terminals):
@@ -250,7 +249,7 @@ def _possible_values(transitions: Transitions, discount: float) -> tuple[float, 
 
 
 def _refuse_impossible(values: FloatArray, limits: tuple[float, float], steps: int) -> None:
-    """Raise DivergenceError for values far outside ``limits``: a fit may err, not run away."""
+    """Raise DivergenceError for values far outside ``limits``."""
     low, high = limits
     slack = (high - low) or max(abs(high), 1.0)
     if not ((values >= low - slack) & (values <= high + slack)).all():

@@ -1,7 +1,7 @@
-"""Evaluation inside the learned model: all that there is without a simulator (D-143).
+"""Evaluation in the learned model, for tasks without a simulator (D-143).
 
-What comes out is the model's opinion. A policy that has found an error of the model looks good
-here; the penalised return and fitted-Q evaluation (``fitted_q``) are the two checks on that.
+A policy that exploits an error of the model gets a high return here. The penalised return and
+fitted-Q evaluation (``fitted_q``) are the two checks on that.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,13 @@ MODEL_EVALUATION_KEYS = (
 
 
 class ModelEpisodes(NamedTuple):
-    """What n episodes in the learned model came to.
+    """Results of n episodes in the learned model.
 
     returns:           [n] float64, sum of the model's rewards, undiscounted.
     penalized_returns: [n] float64, sum of the rewards minus penalty_coeff * u(s, a).
     penalties:         [n] float64, sum of u(s, a).
     lengths:           [n] int64, number of steps.
-    terminated:        [n] bool, True if the termination function ended it.
+    terminated:        [n] bool, True if the termination function ended the episode.
     """
 
     returns: FloatArray
@@ -56,7 +56,7 @@ def run_model_episodes(
         environment: the model, with penalty and termination function.
         policy: [B, O] -> [B, A] in [-1, 1].
         observations: [n, O], start states, usually of the dataset.
-        horizon: steps after which an episode is cut.
+        horizon: maximum length of an episode, in steps.
         random_state: draws model noise and members.
         deterministic_model: average the members instead of drawing one with noise.
         on_step: called with (steps done, ``horizon``) after each step.
@@ -99,15 +99,15 @@ def evaluate_in_model(
 ) -> ModelEpisodes:
     """Run ``episodes`` episodes in the model from start states of the dataset.
 
-    Start states are the first rows of the dataset's episodes, drawn with replacement.
+    Start states are first rows of the dataset's episodes, drawn with replacement.
 
     Args:
         environment: the model.
         policy: [B, O] -> [B, A] in [-1, 1].
         transitions: the dataset, in order of time.
-        episodes: how many.
-        horizon: steps after which an episode is cut.
-        seed: of start states, members and noise: no stream of the run is drawn from.
+        episodes: their number.
+        horizon: maximum length of an episode, in steps.
+        seed: of start states, members and noise; no random stream of the run is used.
         on_step: see ``run_model_episodes``.
     """
     random_state = np.random.RandomState(seed)
@@ -125,9 +125,9 @@ def evaluate_in_model(
 
 
 def model_return_statistics(episodes: ModelEpisodes) -> dict[str, float]:
-    """Return mean, minimum, maximum and deviation (ddof 0) of returns and lengths by their names.
+    """Return mean, minimum, maximum and deviation (ddof 0) of returns and lengths.
 
-    The names are those of ``MODEL_EVALUATION_KEYS``, never those of an evaluation in a simulator.
+    By the names of ``MODEL_EVALUATION_KEYS``, which differ from those of a simulator's evaluation.
     """
 
     def four(values: npt.NDArray[Any]) -> tuple[float, ...]:

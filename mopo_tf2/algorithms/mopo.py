@@ -23,8 +23,8 @@ from mopo_tf2.types import FloatArray, Transitions
 
 
 class MOPO(OfflineSAC):
-    """SAC on a mix of the dataset and of short rollouts in a learned model, whose rewards are
-    lowered by the model's uncertainty.
+    """SAC on a mix of the dataset and short rollouts in a learned model. The model's uncertainty
+    lowers the rewards of the rollouts.
 
     Arguments as ``OfflineAlgorithm``.
 
@@ -41,7 +41,7 @@ class MOPO(OfflineSAC):
         )
         self.model_pool = ReplayPool(config.model_pool_capacity, self.obs_dim, self.act_dim)
         self.model_environment = self._model_environment(config.rollout_chunk_size)
-        # Episodes are few: in chunks of rollouts most rows would be filling.
+        # Episodes are few: in chunks of the rollouts' size most rows would be padding.
         self.evaluation_model = self._model_environment(max(config.eval_n_episodes, 1))
 
     def _model_environment(self, chunk_size: int) -> ModelEnvironment:
@@ -55,11 +55,11 @@ class MOPO(OfflineSAC):
         )
 
     def _true_penalty(self) -> Callable[[FloatArray, FloatArray, FloatArray], FloatArray] | None:
-        """Return what gives u in place of the model, see ``ModelEnvironment``; here nothing."""
+        """Return the function that replaces u, see ``ModelEnvironment``; None here."""
         return None
 
     def train_model(self, max_epochs: int | None = None) -> None:
-        """Train the ensemble on the dataset; ``max_epochs`` None takes the configuration's.
+        """Train the ensemble on the dataset; ``max_epochs`` None: the configuration's.
 
         Original: mopo/algorithms/mopo.py:MOPO._train_model
         """
@@ -74,13 +74,13 @@ class MOPO(OfflineSAC):
         self._accept_model(result.val_loss, time.monotonic() - started)
 
     def use_model(self, val_loss: float) -> None:
-        """Go on with weights, scaler and elites that were put into ``ensemble`` from elsewhere.
+        """Continue with weights, scaler and elites that were loaded into ``ensemble``.
 
         D-14: the original trains a loaded model for one more epoch, with another hold-out and
         scaler; here that is ``model_loaded_max_epochs``, 0 by default.
 
         Args:
-            val_loss: what its training found.
+            val_loss: its hold-out loss.
         """
         if self.config.ensemble.model_loaded_max_epochs:
             self.train_model(self.config.ensemble.model_loaded_max_epochs)
@@ -109,7 +109,7 @@ class MOPO(OfflineSAC):
         statistics = RolloutStatistics(config.rollout_batch_size, config.penalty_coeff)
         for step in branched_rollouts(
             self.model_environment,
-            self._sample_actions,
+            lambda observations: self._sample_actions(observations, config.rollout_chunk_size),
             starts,
             config.rollout_length,
             self.streams.host,
@@ -119,10 +119,6 @@ class MOPO(OfflineSAC):
             self.model_pool.add(step.transitions)
             statistics.add(step)
         return statistics.metrics()
-
-    def _sample_actions(self, observations: FloatArray) -> FloatArray:
-        latents = self._device_normal((len(observations), self.act_dim)).numpy()
-        return self.sac.sample_actions(observations, latents, self.config.rollout_chunk_size)
 
     def _batches(self, count: int) -> Transitions:
         return mixed_batches(
@@ -135,7 +131,7 @@ class MOPO(OfflineSAC):
         )
 
     def _evaluate(self) -> dict[str, float]:
-        """Run the evaluation episodes; without a simulator those in the model (D-143)."""
+        """Run the evaluation episodes; without a simulator, in the model (D-143)."""
         metrics, config = super()._evaluate(), self.config
         if self.environments or not config.eval_n_episodes or not config.model_eval_horizon:
             return metrics

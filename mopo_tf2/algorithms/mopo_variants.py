@@ -1,7 +1,7 @@
-"""MOPO with one thing otherwise: the paper's baseline MBPO and its ablations.
+"""MOPO variants that change one setting each: the baseline MBPO and the paper's ablations.
 
-What differs is the configuration (``mopo_tf2.configs.mopo_variants``), so that these classes run
-the very code of MOPO; only the true penalty needs something that MOPO has not, the simulator.
+They differ in the configuration (``mopo_tf2.configs.mopo_variants``) and run the same code as MOPO.
+Only the true penalty needs something more: the simulator.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class MBPO(MOPO):
 
 
 class DisagreementMOPO(MOPO):
-    """MOPO whose u(s, a) is the largest distance of a member's mean from their average (Q-21)."""
+    """MOPO whose u(s, a) is the largest distance of a member's mean from the average (Q-21)."""
 
 
 class OneNetworkMOPO(MOPO):
@@ -30,10 +30,10 @@ class TruePenaltyMOPO(MOPO):
     """MOPO whose u(s, a) is the true error of the model: |mean s' - simulator's s'|, in L2.
 
     An oracle: it steps the simulator from every state that a rollout visits. Arguments as
-    ``OfflineAlgorithm``; the first of ``environments`` must stand on MuJoCo.
+    ``OfflineAlgorithm``; the first of ``environments`` must be a MuJoCo environment.
 
     Raises:
-        InputError: if there is no simulator, or its state cannot be told from an observation.
+        InputError: if there is no simulator, or observations do not determine its state.
 
     MOPO paper (Yu et al. 2020), appendix D, "MOPO, true pen.".
     """

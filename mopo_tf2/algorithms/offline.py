@@ -1,4 +1,4 @@
-"""What every method that learns from a dataset shares: data, epochs, evaluation, resumption."""
+"""The base class of all offline methods: data, epochs, evaluation, resumption."""
 
 import abc
 import math
@@ -20,7 +20,7 @@ from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.seeding import random_streams
-from mopo_tf2.types import PolicyFn, TerminationFn, Transitions
+from mopo_tf2.types import FloatArray, PolicyFn, TerminationFn, Transitions
 
 UNKNOWN_SCORES = (math.nan, math.nan)
 
@@ -31,23 +31,23 @@ class OfflineAlgorithm(abc.ABC):
     Args:
         config: every coefficient.
         transitions: the dataset.
-        termination_fn: says which next states of a learned model end the task.
-        environments: ``config.eval_n_episodes`` real environments for evaluation; none: no
-            evaluation.
+        termination_fn: decides which next states of a learned model end the task.
+        environments: ``config.eval_n_episodes`` real environments for evaluation; without any,
+            nothing is evaluated.
         seed: of every random stream.
         reference_scores: returns of a random policy and of an expert, for the normalised score.
-        progress: told of what goes on.
+        progress: receives progress callbacks.
 
     Attributes:
-        epoch: policy-training epochs done.
-        train_steps: gradient steps on the policy done.
-        model_trained: whether there is nothing left to do before the first epoch.
+        epoch: number of policy-training epochs done.
+        train_steps: number of gradient steps done on the policy.
+        model_trained: whether all work before the first epoch is done.
 
     Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm
     """
 
     needs_model: ClassVar[bool] = False
-    """Whether ``train_model`` or ``use_model`` has to come before the first epoch."""
+    """Whether ``train_model`` or ``use_model`` must run before the first epoch."""
 
     def __init__(
         self,
@@ -76,29 +76,29 @@ class OfflineAlgorithm(abc.ABC):
     @property
     @abc.abstractmethod
     def policy(self) -> ExportablePolicy:
-        """What is evaluated and exported."""
+        """The policy that is evaluated and exported."""
 
     @abc.abstractmethod
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return every variable that training moves, by its name in checkpoints."""
+        """Return every variable that training changes, by its name in checkpoints."""
 
     @abc.abstractmethod
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
         """Train for one epoch.
 
         Args:
-            clock: measures the parts.
+            clock: measures the parts of the epoch.
 
         Returns:
             Diagnostics, which must be finite, and other metrics, which may be nan.
         """
 
     def train_model(self, max_epochs: int | None = None) -> None:
-        """Do what comes before the first epoch; ``max_epochs`` None takes the configuration's."""
+        """Do the work before the first epoch; ``max_epochs`` None: the configuration's."""
         raise NotImplementedError(f"{type(self).__name__} trains no model.")
 
     def use_model(self, val_loss: float) -> None:
-        """Go on with a model that was put in from elsewhere, whose hold-out loss is given."""
+        """Continue with a model that was loaded into this object; ``val_loss`` is its loss."""
         self._accept_model(val_loss, 0.0)
 
     def _accept_model(self, val_loss: float, seconds: float) -> None:
@@ -106,9 +106,9 @@ class OfflineAlgorithm(abc.ABC):
         self.model_trained = True
 
     def train(self) -> Iterator[dict[str, float]]:
-        """Train the model if need be, then the policy; yield one dict of metrics per epoch.
+        """Train the model if necessary, then the policy; yield one dict of metrics per epoch.
 
-        Between two of them the object is at rest and can be saved (``arrays``, ``counters``).
+        Between two epochs the object can be saved (``arrays``, ``counters``).
 
         Raises:
             DivergenceError: if a loss becomes NaN or infinite.
@@ -130,7 +130,7 @@ class OfflineAlgorithm(abc.ABC):
         refuse_divergence(diagnostics, self.epoch)
         with clock.measure("times/evaluation_paths"):
             evaluation = self._evaluate()
-        # D-30: what the original logs and offline training leaves empty is not here.
+        # D-30: metrics of the original that are empty in offline training are left out.
         times = {**clock.seconds, "times/epoch": time.monotonic() - started}
         return {
             **diagnostics,
@@ -171,13 +171,24 @@ class OfflineAlgorithm(abc.ABC):
         return self.streams.device.normal(shape, dtype=tf.float32)
 
     def _evaluation_policy(self) -> PolicyFn:
-        """Return the policy as the episodes of this epoch run it."""
+        """Return the policy for this epoch's episodes, compiled for one row per episode."""
+        rows = max(len(self.environments) or self.config.eval_n_episodes, 1)
+        if not self.config.eval_deterministic:
+            return lambda observations: self._sample_actions(observations, rows)
         seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
-        rows = len(self.environments) or self.config.eval_n_episodes
-        return self.policy.acting(max(rows, 1), int(seed))
+        return self.policy.acting(rows, int(seed))
+
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
+        """Return actions of the stochastic policy, from the run's own stream of noise.
+
+        Args:
+            observations: [B, O].
+            chunk_size: rows per compiled call.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no stochastic policy.")
 
     def _evaluate(self) -> dict[str, float]:
-        """Run the evaluation episodes of this epoch; nan for everything without environments."""
+        """Run this epoch's evaluation episodes; every value is nan without environments."""
         if not self.environments:
             return dict.fromkeys(EVALUATION_KEYS, math.nan)
         episodes = run_episodes(
@@ -192,31 +203,31 @@ class OfflineAlgorithm(abc.ABC):
         return {
             **statistics,
             "evaluation/normalized-score": normalized_score(average, *self.reference_scores),
-            # viskit's first page shows this column; offline training has no returns of its own.
+            # viskit's first page shows this column; offline training collects no returns.
             "training/return-average": average,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything numeric that a resumed run needs, by name: a checkpoint's arrays.
+        """Return every array that a resumed run needs beside its dataset, by name.
+
+        The dataset never changes, so a checkpoint does not hold it: the caller gives the same one
+        to the constructor.
 
         Original: examples/development/main.py:ExperimentRunner.picklables
         """
         saved = {name: np.asarray(v) for name, v in self.named_variables().items()}
-        for field, column in self.environment_pool.stored()._asdict().items():
-            saved[f"environment_pool/{field}"] = column
         saved["random/device"] = self.streams.device.state.numpy()
         saved["random/host"] = self.streams.host.get_state(legacy=False)["state"]["key"]
         return saved
 
     def counters(self) -> dict[str, Any]:
-        """Return the plain numbers that belong to ``arrays``."""
+        """Return the plain values that belong to ``arrays``."""
         host = self.streams.host.get_state(legacy=False)
         return {
             "epoch": self.epoch,
             "train_steps": self.train_steps,
             "model_trained": self.model_trained,
             "model_metrics": self.model_metrics,
-            "environment_pool_pointer": self.environment_pool.pointer,
             "random_host": {
                 "position": host["state"]["pos"],
                 "has_gauss": host["has_gauss"],
@@ -225,18 +236,16 @@ class OfflineAlgorithm(abc.ABC):
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
-        """Put back what ``arrays`` and ``counters`` gave.
+        """Restore what ``arrays`` and ``counters`` returned, in an object with the same dataset.
+
+        Older checkpoints also hold the dataset, which is ignored.
 
         Raises:
             KeyError: if an array or counter is missing.
-            ValueError: if one has another shape, e.g. because the configuration differs.
+            ValueError: if an array has another shape, e.g. because the configuration differs.
         """
         for name, variable in self.named_variables().items():
             variable.assign(arrays[name])
-        stored = Transitions(
-            *(arrays[f"environment_pool/{field}"] for field in Transitions._fields)
-        )
-        self.environment_pool.restore(stored, counters["environment_pool_pointer"])
         self.streams.device.state.assign(arrays["random/device"])
         host = counters["random_host"]
         self.streams.host.set_state(

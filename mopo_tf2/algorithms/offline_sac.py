@@ -1,4 +1,4 @@
-"""Soft actor-critic on the dataset alone: what remains of MOPO without a model."""
+"""Soft actor-critic on the dataset alone: MOPO without a model."""
 
 from typing import Any
 
@@ -10,16 +10,14 @@ from mopo_tf2.algorithms.offline import OfflineAlgorithm
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import OfflineSACConfig
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
-from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+from mopo_tf2.types import FloatArray, Transitions
 
 
 class OfflineSAC(OfflineAlgorithm):
-    """SAC (Haarnoja et al. 2018) whose every batch is drawn from the dataset.
+    """SAC (Haarnoja et al. 2018) with batches from the dataset only: MOPO with real_ratio = 1.
 
-    Nothing keeps the critics from overrating actions that the data do not hold: the baseline
-    "SAC" of the paper's tables. Arguments as ``OfflineAlgorithm``.
-
-    It is the case real_ratio = 1 of MOPO.
+    It is the baseline "SAC" of the paper's tables. Nothing stops the critics from overestimating
+    actions that are not in the data. Arguments as ``OfflineAlgorithm``.
 
     Original: mopo/algorithms/mopo.py:MOPO
     """
@@ -58,7 +56,7 @@ class OfflineSAC(OfflineAlgorithm):
         """
         config = self.config
         due = [t for t in range(first, last) if t % config.train_every_n_steps == 0]
-        # A move of the target critics depends on the timestep, not on the count of updates.
+        # Whether the target critics move depends on the timestep, not on the number of updates.
         tau = np.array(
             [
                 config.sac.tau if t % config.sac.target_update_interval == 0 else 0.0
@@ -86,12 +84,6 @@ class OfflineSAC(OfflineAlgorithm):
         shape = (self.config.sac.batch_size, self.act_dim)
         return self.sac.diagnostics(batch, self._device_normal(shape), self._device_normal(shape))
 
-    def _sample_actions(self, observations: FloatArray) -> FloatArray:
-        """Return actions of the stochastic policy, from the run's own stream of noise."""
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
         latents = self._device_normal((len(observations), self.act_dim)).numpy()
-        return self.sac.sample_actions(observations, latents, max(len(self.environments), 1))
-
-    def _evaluation_policy(self) -> PolicyFn:
-        if not self.config.eval_deterministic:
-            return self._sample_actions
-        return super()._evaluation_policy()
+        return self.sac.sample_actions(observations, latents, chunk_size)

@@ -1,4 +1,4 @@
-"""Online soft actor-critic: the data that offline methods are given."""
+"""Online soft actor-critic, which collects data for the offline methods."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ from mopo_tf2.types import FloatArray, Transitions
 
 
 class OnlineSAC:
-    """SAC (Haarnoja et al. 2018) that acts in its task and learns from all it has seen.
+    """SAC (Haarnoja et al. 2018) that acts in its task and learns from all recorded steps.
 
     After ``warm_up`` steps with random actions, one gradient step for each environment step:
-    ``block_steps`` environment steps with the present policy, then as many gradient steps on the
-    buffer (D-130). Every reset has a seed of its own, a function of ``seed`` and the episode's
-    number, so that an object restored between two episodes goes on bit for bit (D-131).
+    ``block_steps`` environment steps with the current policy, then as many gradient steps on the
+    buffer (D-130). The seed of each reset is a function of ``seed`` and the episode's number, so
+    that an object restored between two episodes continues bit for bit (D-131).
 
     Args:
         environment: the task.
@@ -31,7 +31,7 @@ class OnlineSAC:
         seed: of every random stream.
 
     Attributes:
-        recorder: everything that happened, in order of time.
+        recorder: all steps, in order of time.
         train_steps: gradient steps taken.
 
     Original: softlearning/algorithms/sac.py:SAC;
@@ -76,7 +76,7 @@ class OnlineSAC:
         return self.recorder.size >= self.config.steps
 
     def step(self) -> None:
-        """Take one environment step and, where a block ends, the gradient steps due.
+        """Take one environment step and, at the end of a block, its gradient steps.
 
         Raises:
             DivergenceError: if the policy's actions are no longer finite.
@@ -135,7 +135,7 @@ class OnlineSAC:
         return self.streams.device.normal(shape, dtype=tf.float32)
 
     def _fill_pool(self, rows: int) -> None:
-        """Put what was recorded up to row ``rows`` into the pool."""
+        """Copy the recorded rows up to ``rows`` into the pool."""
         first = self.pool.size
         new = self.recorder.columns(first)
         count = rows - first
@@ -150,9 +150,9 @@ class OnlineSAC:
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything numeric that a resumed collection needs, between two episodes.
+        """Return every array that a resumed collection needs.
 
-        At the end, when there is nothing left to simulate, within an episode too.
+        Only between two episodes, or when all steps are taken.
 
         Raises:
             ValueError: if an episode is running: the simulator's state is not in the arrays.
@@ -169,7 +169,7 @@ class OnlineSAC:
         return saved
 
     def counters(self) -> dict[str, Any]:
-        """Return the plain numbers that belong to ``arrays``."""
+        """Return the plain values that belong to ``arrays``."""
         host = self.streams.host.get_state(legacy=False)
         return {
             "train_steps": self.train_steps,
@@ -178,7 +178,7 @@ class OnlineSAC:
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
-        """Put back what ``arrays`` and ``counters`` gave, into a new object.
+        """Restore what ``arrays`` and ``counters`` returned, in a new object.
 
         Raises:
             KeyError: if an array or counter is missing.
@@ -200,5 +200,5 @@ class OnlineSAC:
 
 
 def reset_seed(seed: int, episode: int) -> int:
-    """Return the seed of the reset that begins ``episode`` (from 0); not one of evaluation's."""
+    """Return the seed of the reset of ``episode`` (from 0); evaluation uses other seeds."""
     return int(np.random.SeedSequence([seed, episode, 1]).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""From a configuration to the object that trains: one class per name of ``--algorithm``."""
+"""The class that trains each method, by its name for ``--algorithm``."""
 
 from typing import Any
 

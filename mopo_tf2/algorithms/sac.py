@@ -146,7 +146,7 @@ class SAC:
     ) -> tuple[dict[str, tf.Tensor], dict[str, list[tf.Tensor]]]:
         """Return losses and gradients of policy, critics and temperature, by these names.
 
-        All are taken at the present parameters (Q-40).
+        All are taken at the current parameters (Q-40).
 
         Args:
             batch: columns [B, width]; float32, terminals bool.
@@ -179,13 +179,13 @@ class SAC:
     def update(
         self, batch: Transitions, noise: tf.Tensor, next_noise: tf.Tensor, tau: tf.Tensor
     ) -> None:
-        """Take one gradient step: gradients at the parameters on entry, then apply, then targets.
+        """Take one step: all gradients at the parameters on entry, then apply, then targets.
 
         Args:
             batch: see ``losses_and_gradients``.
             noise: see there.
             next_noise: see there.
-            tau: scalar, share of the critics that moves into the target critics; 0 for none.
+            tau: scalar, Polyak factor of the target critics; 0 leaves them unchanged.
 
         Original: mopo/algorithms/mopo.py:MOPO._do_training
         """
@@ -221,8 +221,8 @@ class SAC:
     ) -> np.ndarray:
         """Return actions [B, A] float32 for observations [B, O] and latents [B, A].
 
-        D-29: the original predicts in batches of 32 (Q-29); the network is row-wise, the law the
-        same.
+        D-29: the original predicts in batches of 32 (Q-29); the network is row-wise, so the
+        distribution is the same.
 
         Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
         """

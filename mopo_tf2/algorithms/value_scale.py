@@ -1,4 +1,4 @@
-"""Units in which values of any rewards are of the size that networks learn well."""
+"""Scaling of rewards, so that values have a magnitude that networks learn well."""
 
 import dataclasses
 import math
@@ -10,14 +10,14 @@ from mopo_tf2.types import FloatArray, Transitions
 
 @dataclasses.dataclass(frozen=True)
 class ValueScale:
-    """Units in which the critics learn: value = shift / (1 - discount) + scale * (their output).
+    """Units of the critics: value = shift / (1 - discount) + scale * output.
 
-    Rewards become ``(r - shift) / scale``. A constant reward then costs no capacity, and a task's
-    end, whose value is 0, has the output ``end_value``: this changes no fixed point.
+    Rewards become ``(r - shift) / scale``, so a constant reward costs no capacity. The end of a
+    task, whose value is 0, has the output ``end_value``. The fixed points stay the same.
 
     shift:    mean reward of the data, reward units.
-    scale:    deviation of the rewards (root mean square if there are terminals, so that an end is
-              not out of all proportion) over sqrt(1 - discount), reward units.
+    scale:    deviation of the rewards (root mean square if there are terminals, which bounds
+              ``end_value``) over sqrt(1 - discount), reward units.
     discount: gamma.
     """
 
@@ -27,7 +27,7 @@ class ValueScale:
 
     @classmethod
     def of(cls, transitions: Transitions, discount: float) -> "ValueScale":
-        """Return the scale that fits the rewards of a dataset."""
+        """Return the scale for the rewards of a dataset."""
         rewards = np.asarray(transitions.rewards, np.float64)
         shift, deviation = float(rewards.mean()), float(rewards.std())
         if np.any(transitions.terminals):
@@ -36,7 +36,7 @@ class ValueScale:
 
     @property
     def end_value(self) -> float:
-        """What the critics' output is where the task has ended."""
+        """The critics' output for a task that has ended."""
         return -self.shift / (1.0 - self.discount) / self.scale
 
     def rewards(self, rewards: FloatArray) -> FloatArray:

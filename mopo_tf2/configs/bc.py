@@ -12,13 +12,13 @@ BC_LOSSES = ("log_likelihood", "mse")
 class BCConfig(LoopConfig):
     """Behaviour cloning. Network, learning rate and batch are those of the policy of ``SACConfig``.
 
-    Names of fields are this project's own; the paper's tables give BC no settings.
+    The field names are this project's own; the paper gives no settings for BC.
     """
 
     epoch_length: int = 1000
     """Gradient steps of one epoch."""
     eval_deterministic: bool = True
-    """Evaluate tanh(mean); else sample, which needs bc_loss = log_likelihood."""
+    """Evaluate tanh(mean); otherwise sample actions, which needs bc_loss = log_likelihood."""
     bc_loss: str = "log_likelihood"
     """'log_likelihood': maximise log pi(a | s); 'mse': squared error of tanh(mean), no std."""
     policy_hidden_sizes: tuple[int, ...] = (256, 256)
@@ -27,11 +27,11 @@ class BCConfig(LoopConfig):
     """Adam's learning rate."""
     batch_size: int = 256
     """Rows of one gradient step."""
-    action_margin: float = 1e-6
-    """Actions are clipped to 1 minus this before atanh, for the log-likelihood (D-120). Raise it or
-    take 'mse', for data whose actions were clipped at their bounds instead of squashed."""
+    action_margin: float = 1e-6  # D-120
+    """For the log-likelihood, actions are clipped to 1 minus this before atanh. Raise it or use
+    'mse' for data whose actions were clipped at their bounds instead of squashed."""
     updates_per_call: int = 100
-    """Gradient steps per compiled call: speed only, no effect on the numbers."""
+    """Gradient steps per compiled call; affects speed only."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

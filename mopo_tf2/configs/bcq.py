@@ -20,7 +20,7 @@ class BCQConfig(LoopConfig):
     epoch_length: int = 1000
     """Gradient steps of one epoch."""
     eval_deterministic: bool = True
-    """Must stay true: BCQ evaluates the best of num_evaluation_actions samples."""
+    """Must be true: BCQ evaluates the best of num_evaluation_actions samples."""
     lmbda: float = 0.75
     """lambda, weight of the smaller critic in the target; the larger has 1 - lambda."""
     phi: float = 0.05
@@ -30,7 +30,7 @@ class BCQConfig(LoopConfig):
     num_evaluation_actions: int = 100
     """Actions sampled per state at evaluation, of which the best by critic 1 is taken."""
     latent_dim: int | None = None
-    """L, size of the VAE's latent vector; None: twice the action's."""
+    """L, size of the VAE's latent vector; none: twice the action size."""
     latent_clip: float = 0.5
     """Latent vectors that are sampled, not encoded, are clipped to [-this, this]."""
     kl_weight: float = 0.5
@@ -48,9 +48,9 @@ class BCQConfig(LoopConfig):
     discount: float = 0.99
     """gamma, per simulator step."""
     tau: float = 5e-3
-    """Share of critics and perturbation network that moves into their targets each step."""
+    """Polyak factor of the target critics and the target perturbation network, at each step."""
     updates_per_call: int = 100
-    """Gradient steps per compiled call: speed only, no effect on the numbers."""
+    """Gradient steps per compiled call; affects speed only."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,3 +68,8 @@ class BCQConfig(LoopConfig):
             require(
                 bool(sizes) and min(sizes) > 0, f"{name} must be positive numbers, got {sizes}."
             )
+
+    @property
+    def policy_discount(self) -> float:
+        """The critics' discount."""
+        return self.discount

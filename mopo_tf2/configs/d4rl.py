@@ -1,4 +1,4 @@
-"""The twelve configurations of the original for D4RL, and where each value is from."""
+"""The original's twelve configurations for D4RL, three for expert data, and how one is found."""
 
 import dataclasses
 import difflib
@@ -6,17 +6,20 @@ import re
 
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.configs.ood import OOD_TASKS, OODTask
+from mopo_tf2.configs.own import OWN
 from mopo_tf2.errors import InputError
 
+_VERSION = re.compile(r"-v[012]$")
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """One shipped configuration. Every value that is not here is a default of ``MOPOConfig``.
 
     dataset_id: D4RL's name of the data.
     rollout_length: h.
     penalty_coeff: lambda.
-    original: the file of the original that it comes from, under examples/config/d4rl/.
+    note: what a user of the configuration should know; empty if it is the original's.
 
     Original: examples/development/base.py; examples/config/d4rl/base_mopo.py
     """
@@ -24,12 +27,13 @@ class Task:
     dataset_id: str
     rollout_length: int
     penalty_coeff: float
-    original: str
+    note: str = ""
 
     @property
     def name(self) -> str:
-        """The original's name of the configuration."""
-        return self.original.removesuffix(".py")
+        """The original's name of the configuration: its file in examples/config/d4rl."""
+        base = _VERSION.sub("", self.dataset_id)
+        return base.replace("medium-replay", "mixed").replace("-", "_")
 
     @property
     def domain(self) -> str:
@@ -46,39 +50,44 @@ class Task:
         return MOPOConfig(rollout_length=self.rollout_length, penalty_coeff=self.penalty_coeff)
 
 
-def _task(dataset_id: str, rollout_length: int, penalty_coeff: float, original: str) -> Task:
-    return Task(
-        dataset_id=dataset_id,
-        rollout_length=rollout_length,
-        penalty_coeff=penalty_coeff,
-        original=original,
-    )
-
-
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        _task("halfcheetah-random-v0", 5, 0.5, "halfcheetah_random.py"),
-        _task("halfcheetah-medium-v0", 1, 1.0, "halfcheetah_medium.py"),
-        _task("halfcheetah-medium-replay-v0", 5, 1.0, "halfcheetah_mixed.py"),
-        _task("halfcheetah-medium-expert-v0", 5, 5.0, "halfcheetah_medium_expert.py"),
-        _task("hopper-random-v0", 5, 1.0, "hopper_random.py"),
-        _task("hopper-medium-v0", 5, 5.0, "hopper_medium.py"),
-        _task("hopper-medium-replay-v0", 5, 1.0, "hopper_mixed.py"),  # Q-63: was hopper-mixed-v0
-        _task("hopper-medium-expert-v0", 5, 1.0, "hopper_medium_expert.py"),
-        _task("walker2d-random-v0", 1, 1.0, "walker2d_random.py"),
-        _task("walker2d-medium-v0", 5, 5.0, "walker2d_medium.py"),
-        _task("walker2d-medium-replay-v0", 1, 1.0, "walker2d_mixed.py"),
-        _task("walker2d-medium-expert-v0", 1, 2.0, "walker2d_medium_expert.py"),
+        Task("halfcheetah-random-v0", 5, 0.5),
+        Task("halfcheetah-medium-v0", 1, 1.0),
+        Task("halfcheetah-medium-replay-v0", 5, 1.0),
+        Task("halfcheetah-medium-expert-v0", 5, 5.0),
+        Task("hopper-random-v0", 5, 1.0),
+        Task("hopper-medium-v0", 5, 5.0),
+        Task("hopper-medium-replay-v0", 5, 1.0),  # Q-63: was hopper-mixed-v0
+        Task("hopper-medium-expert-v0", 5, 1.0),
+        Task("walker2d-random-v0", 1, 1.0),
+        Task("walker2d-medium-v0", 5, 5.0),
+        Task("walker2d-medium-replay-v0", 1, 1.0),
+        Task("walker2d-medium-expert-v0", 1, 2.0),
     )
 }
-"""By the original's names; the mixed sets are D4RL's medium-replay."""
+"""The paper's twelve by the original's names; the mixed data are D4RL's medium-replay."""
 
-_VERSION = re.compile(r"-v[012]$")
+EXPERT_TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        dataclasses.replace(
+            TASKS[f"{domain}_medium_expert"],
+            dataset_id=f"{domain}-expert-v0",
+            note="not in the MOPO paper; uses the settings of medium-expert",
+        )
+        for domain in ("halfcheetah", "hopper", "walker2d")
+    )
+}
+"""D4RL's expert data (D-145)."""
+
+CONFIGURATIONS = (*TASKS, *EXPERT_TASKS, *OOD_TASKS, OWN)
+"""Every name of a configuration. Dataset ids name one too, see ``find_task``."""
 
 
 def find_task(name: str) -> Task | OODTask:
-    """Return the configuration by the original's name, by dataset id, or of the paper's own tasks.
+    """Return the configuration by its name or by dataset id.
 
     ``halfcheetah_mixed``, ``halfcheetah-medium-replay-v0`` and ``halfcheetah-mixed-v0`` name the
     same one; v1 and v2 data have the hyper-parameters of v0, and their own data.
@@ -87,21 +96,20 @@ def find_task(name: str) -> Task | OODTask:
     Raises:
         InputError: if there is none; names the nearest.
     """
-    if name in TASKS:
-        return TASKS[name]
+    by_name = {**TASKS, **EXPERT_TASKS}
+    if name in by_name:
+        return by_name[name]
     if name.replace("-", "_") in OOD_TASKS:
         return OOD_TASKS[name.replace("-", "_")]
     canonical = name.replace("-mixed-", "-medium-replay-")
-    for task in TASKS.values():
-        if _VERSION.sub("", task.dataset_id) == _VERSION.sub("", canonical):
-            if _VERSION.search(canonical):
-                return dataclasses.replace(task, dataset_id=canonical)
-            break
-    known = [*TASKS, *OOD_TASKS, *(task.dataset_id for task in TASKS.values())]
-    nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = (
-        f"did you mean {' or '.join(nearest)}?"
-        if nearest
-        else f"there are {', '.join([*TASKS, *OOD_TASKS])}."
+    version = _VERSION.search(canonical)
+    for task in by_name.values():
+        if version and _VERSION.sub(version[0], task.dataset_id) == canonical:
+            return dataclasses.replace(task, dataset_id=canonical)
+    suffix = version[0] if version else "-v0"
+    ids = [_VERSION.sub(suffix, task.dataset_id) for task in by_name.values()]
+    known = [*CONFIGURATIONS, *ids]
+    nearest = difflib.get_close_matches(name, known) or difflib.get_close_matches(
+        name, known, cutoff=0.0
     )
-    raise InputError(f"no configuration '{name}': {hint}")
+    raise InputError(f"no configuration '{name}': did you mean {' or '.join(nearest)}?")

@@ -10,11 +10,11 @@ class FittedQConfig:
     """Fitted-Q evaluation (Le, Voloshin and Yue 2019, Algorithm 3), with networks."""
 
     steps: int = 10_000
-    """Gradient steps; tau * steps is the number of backups of the value, about."""
+    """Gradient steps; the value is backed up about tau * steps times."""
     discount: float = 0.99
-    """gamma, per step; below 1, since the horizon has no end."""
+    """gamma, per step; below 1, because the horizon is infinite."""
     num_critics: int = 5
-    """Critics with initial weights of their own; their spread is the reported interval."""
+    """Critics with different initial weights; their spread is the reported interval."""
     hidden_layer_sizes: tuple[int, ...] = (128, 128)
     """Hidden units of each critic."""
     lr: float = 3e-4
@@ -22,9 +22,9 @@ class FittedQConfig:
     batch_size: int = 256
     """Rows of one gradient step."""
     tau: float = 0.05
-    """Share of the critics that moves into the target critics at each step."""
+    """Polyak factor of the target critics, at each step."""
     steps_per_call: int = 100
-    """Gradient steps per compiled call: speed only."""
+    """Gradient steps per compiled call; affects speed only."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "num_critics", "lr", "batch_size", "tau", "steps_per_call"):

@@ -1,4 +1,4 @@
-"""The methods by the names that ``--algorithm`` takes, and how a task's configuration becomes one.
+"""The methods by their names for ``--algorithm``, and conversion between their configurations.
 
 Only configurations are here, so that ``--help`` reads them without TensorFlow; the classes that
 train are in ``mopo_tf2.algorithms.registry``, under the same names.
@@ -47,7 +47,7 @@ TITLES = {
     "mopo-true-penalty": "MOPO, true pen.",
     "morel": "MOReL",
 }
-"""How tables and curves name each method: as the paper does."""
+"""Names of the methods in tables and curves, as in the paper."""
 
 
 def find_method(name: str) -> type[LoopConfig]:
@@ -66,8 +66,8 @@ def find_method(name: str) -> type[LoopConfig]:
 def convert_config(config: LoopConfig, method: str) -> LoopConfig:
     """Return the configuration of ``method`` for the task and data that ``config`` is for.
 
-    What both configurations have is carried over: plain fields by name, parts (``sac``,
-    ``ensemble``) whole. What makes the method what it is, is its own.
+    Fields that both configurations have are carried over: plain fields by name, parts (``sac``,
+    ``ensemble``) as a whole. The fields that define the method keep their fixed values.
 
     Raises:
         InputError: if there is no such method, or it needs a value that ``config`` lacks.

@@ -1,4 +1,4 @@
-"""MOPO with one thing otherwise: the paper's baseline MBPO and its ablations."""
+"""MOPO variants that change one setting each: the baseline MBPO and the paper's ablations."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -16,25 +16,25 @@ class MBPOConfig(MOPOConfig):
     FIXED: ClassVar[dict[str, Any]] = {"penalty_coeff": 0.0}
 
     penalty_coeff: float = 0.0
-    """lambda: 0, there is no penalty."""
+    """lambda: 0, no penalty."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DisagreementConfig(MOPOConfig):
-    """MOPO with the disagreement of the ensemble's means as its penalty (Q-21).
+    """MOPO with the disagreement of the ensemble's means as its penalty.
 
     MOPO paper (Yu et al. 2020), appendix D, "MOPO, ens. pen.".
     """
 
     FIXED: ClassVar[dict[str, Any]] = {"penalty_learned_var": False}
 
-    penalty_learned_var: bool = False
+    penalty_learned_var: bool = False  # Q-21
     """u is the disagreement of the members' means, not their learned std."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OneNetworkConfig(MOPOConfig):
-    """MOPO on one dynamics network instead of an ensemble; the penalty is its learned std.
+    """MOPO with one dynamics network instead of an ensemble; the penalty is its learned std.
 
     MOPO paper (Yu et al. 2020), appendix D, "MOPO, no ens.".
     """

@@ -1,4 +1,4 @@
-"""The coefficients of MOReL."""
+"""MOReL: the configuration."""
 
 import dataclasses
 
@@ -12,7 +12,9 @@ START_STATES = ("dataset", "initial")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MORELConfig(LoopConfig):
-    """MOReL: pessimistic MDP and natural policy gradient in it. One epoch is one NPG iteration.
+    """MOReL: natural policy gradient in a pessimistic MDP. One epoch is one NPG iteration.
+
+    num_trajectories, horizon and halt_reward_offset are this project's: an iteration takes seconds.
 
     MOReL paper (Kidambi et al. 2020).
     """
@@ -27,56 +29,56 @@ class MORELConfig(LoopConfig):
     """Rows per dynamics network and gradient step."""
     dynamics_epochs: int = 25
     """Passes over the dataset in the training of the dynamics networks."""
-    dynamics_holdout_ratio: float = 0.05
-    """Share of rows held out for the reported loss (D-112); 0 for none."""
+    dynamics_holdout_ratio: float = 0.05  # D-112
+    """Share of rows held out for the reported loss; 0 for none."""
     dynamics_max_holdout: int = 1000
     """Upper bound on the held-out rows of the dynamics networks."""
-    threshold_rule: str = "max"
-    """Discrepancy above which a pair is unknown (D-113): 'max', the dataset's largest;
-    'coefficient_times_max' or 'max_over_coefficient', with pessimism_coeff; 'none': infinity."""
+    threshold_rule: str = "max"  # D-113
+    """Discrepancy above which a state-action pair is unknown: 'max', the largest of the dataset;
+    'coefficient_times_max' or 'max_over_coefficient', with pessimism_coeff; 'none', infinity."""
     pessimism_coeff: float = 1.0
-    """The coefficient of the two rules that have one."""
-    halt: str = "halt"
-    """What an unknown pair leads to (D-114): 'halt', HALT with its reward; 'truncate', the end of
-    the path without that reward."""
-    halt_reward_offset: float = 30.0
-    """The HALT reward is the dataset's smallest reward minus this (ours). It is paid once (D-114):
-    raise it where rewards are negative, so that HALT costs more than the rest of a path."""
-    start_state: str = "dataset"
-    """Where model paths start (D-118): 'dataset', any row; 'initial', the first rows of the data's
-    episodes, as far as the order of rows tells them."""
+    """The coefficient of threshold_rule 'coefficient_times_max' and 'max_over_coefficient'."""
+    halt: str = "halt"  # D-114
+    """What an unknown pair leads to: 'halt', HALT with its reward; 'truncate', the end of the path
+    without that reward."""
+    halt_reward_offset: float = 30.0  # D-114
+    """The HALT reward is the dataset's smallest reward minus this. It is paid once: raise the
+    offset if rewards are negative, so that HALT costs more than the rest of a path."""
+    start_state: str = "dataset"  # D-118
+    """Where model paths start: 'dataset', any row; 'initial', the first row of an episode, as far
+    as the order of the rows shows where episodes begin."""
     num_trajectories: int = 200
     """Model paths per NPG iteration."""
     horizon: int = 250
-    """Longest model path, in steps (ours, as num_trajectories: an iteration takes seconds)."""
+    """Maximum length of a model path, in steps."""
     policy_hidden_layer_sizes: tuple[int, ...] = (32, 32)
     """Tanh units of each hidden layer of the policy."""
     init_log_std: float = -0.25
-    """Log stddev of the actions at the start, of every component."""
+    """Initial log stddev of every action component."""
     min_log_std: float = -2.0
     """Lowest log stddev of the actions."""
     bc_epochs: int = 5
-    """Passes over the dataset of the behaviour-cloning start; 0 for none."""
+    """Passes over the dataset in the behaviour cloning that initialises the policy; 0 for none."""
     bc_lr: float = 1e-3
-    """Adam's learning rate of the behaviour-cloning start."""
+    """Adam's learning rate for behaviour cloning."""
     bc_batch_size: int = 256
-    """Rows of a gradient step of the behaviour-cloning start."""
+    """Rows of a gradient step of behaviour cloning."""
     baseline_hidden_layer_sizes: tuple[int, ...] = (128, 128)
     """ReLU units of each hidden layer of the value baseline."""
     baseline_lr: float = 1e-3
-    """Adam's learning rate of the value baseline."""
+    """Adam's learning rate for the value baseline."""
     baseline_batch_size: int = 256
     """Rows of a gradient step of the value baseline."""
     baseline_epochs: int = 2
-    """Passes over the steps of an iteration in the regression of the baseline."""
+    """Passes over an iteration's steps when the baseline is fitted."""
     npg_step_size: float = 0.02
-    """delta, the normalised step size: the step's KL is about half of it."""
+    """delta, the normalised step size: a step's KL is about half of it."""
     cg_iterations: int = 25
     """Conjugate-gradient iterations per NPG step."""
     cg_damping: float = 1e-3
-    """Added to the diagonal of the Fisher matrix."""
+    """Value added to the diagonal of the Fisher matrix."""
     npg_discount: float = 0.999
-    """gamma of the returns and advantages in model paths, per simulator step."""
+    """gamma of the returns and advantages of model paths, per simulator step."""
     gae_lambda: float = 0.97
     """lambda of the generalised advantage estimation."""
 
@@ -118,3 +120,8 @@ class MORELConfig(LoopConfig):
         ):
             value = getattr(self, name)
             require(value in choices, f"{name} must be one of {', '.join(choices)}, got {value!r}.")
+
+    @property
+    def policy_discount(self) -> float:
+        """The discount of the model paths."""
+        return self.npg_discount

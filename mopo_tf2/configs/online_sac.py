@@ -14,15 +14,15 @@ class OnlineSACConfig:
     """
 
     steps: int
-    """Environment steps; the replay buffer holds them all."""
+    """Number of environment steps; the replay buffer holds all of them."""
     warm_up: int = 5000
-    """Steps with uniformly random actions before the first gradient step, the original's
-    n_initial_exploration_steps."""
-    block_steps: int = 50
-    """Environment steps taken with one policy, then as many gradient steps in one compiled call
-    (D-130). 1 is SAC as published, at a fraction of the speed."""
+    """Steps with uniformly random actions before the first gradient step
+    (n_initial_exploration_steps in the original program)."""
+    block_steps: int = 50  # D-130
+    """Environment steps with one policy, followed by as many gradient steps in one compiled call.
+    1 is SAC as published, at a fraction of the speed."""
     max_path_length: int = 1000
-    """Steps of an episode."""
+    """Maximum length of an episode, in steps."""
     sac: SACConfig = dataclasses.field(default_factory=SACConfig)
     """The policy optimiser."""
 

@@ -1,4 +1,4 @@
-"""Configurations of the paper's two out-of-distribution tasks, whose data the user makes."""
+"""Configurations of the paper's two out-of-distribution tasks; the user collects their data."""
 
 import dataclasses
 
@@ -9,8 +9,8 @@ from mopo_tf2.config import MOPOConfig
 class OODTask:
     """One configuration. Every value that is not here is a default of ``MOPOConfig``.
 
-    D-133: rollout_length and penalty_coeff are ours; the original ships no configuration for these
-    tasks.
+    D-133: rollout_length and penalty_coeff are this project's; the original has no configuration
+    for these tasks.
 
     name: of the configuration.
     environment: the task in which policies are evaluated.
@@ -29,12 +29,17 @@ class OODTask:
 
     @property
     def dataset_id(self) -> str:
-        """Empty: no data have a name."""
+        """Empty: the data have no id."""
         return ""
 
     @property
+    def note(self) -> str:
+        """What a user of the configuration should know."""
+        return "not in the original program; rollout_length and penalty_coeff are this project's"
+
+    @property
     def recipe(self) -> str:
-        """How to make the data, on one line."""
+        """The commands that make the data, on one line."""
         collected, relabelled = f"{self.collection_task}.hdf5", f"{self.environment}.hdf5"
         return (
             f"make them by mopo-tf2 collect {self.collection_task} --policy sac --steps 300000 "

@@ -1,25 +1,25 @@
-"""The configuration for data of the user's own, where no simulator is at hand (D-144)."""
+"""The configuration for the user's own data without a simulator (D-144)."""
 
 from mopo_tf2.config import MOPOConfig, SACConfig
 
 OWN = "own"
-"""Name of the configuration; the dataset is named by the user."""
+"""Name of the configuration; the user names the dataset."""
 
 NO_ENVIRONMENT = "none"
-"""Stands for an environment where there is none."""
+"""Name that stands for a missing environment."""
 
 IN_THE_MODEL = "in the learned model, no simulator"
-"""How every output calls a return that no simulator has confirmed."""
+"""The label, in every output, of returns that no simulator has confirmed."""
 
 MODEL_RETURN_KEY = "model_evaluation/return-average"
 """The column of progress.csv that holds it."""
 
 
 def own_config() -> MOPOConfig:
-    """Return coefficients to begin with.
+    """Return initial coefficients, to be tuned for the data.
 
-    ``rollout_length`` and ``penalty_coeff`` are the middle of what the paper searched (1 or 5; 0.5
-    to 5): to be tuned for the data at hand. The entropy target is minus the action size.
+    ``rollout_length`` and ``penalty_coeff`` lie within the ranges that the paper searched (1 or 5;
+    0.5 to 5). The entropy target is minus the action size.
     """
     return MOPOConfig(
         rollout_length=5,

@@ -1,4 +1,4 @@
-"""Rows for the two consumers of the pools: rollout starts and stacked SAC batches."""
+"""Draws from the pools: rollout starts and stacked SAC batches."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The datasets that have a name: D4RL's Gym-MuJoCo ids and the one that ships with the project."""
+"""The named datasets: D4RL's Gym-MuJoCo ids and the dataset that ships with the project."""
 
 import dataclasses
 import difflib
@@ -20,10 +20,10 @@ EPISODE_STEPS = 1000
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """A dataset that can be named.
+    """A named dataset.
 
     dataset_id:    D4RL's id, such as ``hopper-medium-replay-v0``.
-    task:          the simulated body: ``halfcheetah``, ``hopper``, ``walker2d`` or ``ant``.
+    task:          the simulated robot: ``halfcheetah``, ``hopper``, ``walker2d`` or ``ant``.
     file_name:     the name under which D4RL (or this project) stores the file.
     address:       where D4RL publishes the file; None for the one that ships with the project.
     ref_min_score: return of a random policy, reward units per episode.
@@ -39,7 +39,7 @@ class DatasetInfo:
 
     @property
     def ships(self) -> bool:
-        """Whether the file is part of this project and never needs a download."""
+        """Whether the file is part of this project and needs no download."""
         return self.address is None
 
 
@@ -62,7 +62,7 @@ def datasets() -> dict[str, DatasetInfo]:
 
 
 def find(dataset_id: str) -> DatasetInfo | None:
-    """Return what is known of ``dataset_id``, or None if nothing is.
+    """Return the entry of ``dataset_id``, or None if it is unknown.
 
     Q-63: the original asks for ``TASK-mixed-v0``, which D4RL renamed ``TASK-medium-replay-v0``.
     """

@@ -41,8 +41,8 @@ def read_hdf5(
         The columns by name: matrices and rewards [N] float32, terminals and timeouts [N] bool.
 
     Raises:
-        InputError: if the file cannot be opened, is truncated or no HDF5 file, or if its columns
-            are missing or unfit.
+        InputError: if the file cannot be opened, is truncated or not an HDF5 file, or if its
+            columns are missing or invalid.
 
     Original: d4rl/offline_env.py:OfflineEnv.get_dataset
     """
@@ -61,11 +61,11 @@ def read_hdf5(
 
 
 def check_whole_hdf5(path: str | Path) -> None:
-    """Make sure that a file is an HDF5 file with nothing cut off or added.
+    """Check that a file is a complete HDF5 file.
 
     Raises:
-        InputError: if it has no HDF5 signature, cannot be opened, or is not as long as its own
-            superblock says.
+        InputError: if it has no HDF5 signature, cannot be opened, or its size differs from the size
+            in its superblock.
     """
     path = Path(path)
     size = path.stat().st_size
@@ -102,15 +102,15 @@ def qlearning_transitions(
             ``"shift"`` (as the original): row i + 1. Q-61: on a terminal row that is the first
             observation of the next episode. Q-62: the last row and those at a time limit are left
             out.
-            ``"drop"``: the same, without the terminal rows (the model sees no false jumps, but
-            learns of no task end either).
-            ``"file"``: the file's own column. Every row is kept, since each has its true successor.
+            ``"drop"``: the same, without the terminal rows (so the model sees no false transitions,
+            but no task ends either).
+            ``"file"``: the file's own column. Every row is kept, because each has its successor.
 
     Returns:
         B transitions; matrices and rewards float32, terminals bool.
 
     Raises:
-        InputError: if columns are unfit or missing, or if the options contradict each other.
+        InputError: if columns are invalid or missing, or if the options contradict each other.
 
     Original: d4rl/__init__.py:qlearning_dataset; mopo/off_policy/loader.py:restore_pool_d4rl
     """
@@ -222,7 +222,7 @@ def counted_timeouts(terminals: BoolArray, max_episode_steps: int) -> BoolArray:
     if max_episode_steps < 1:
         raise InputError(f"max_episode_steps must be at least 1, got {max_episode_steps}.")
     rows = len(terminals)
-    # Segments end with a terminal row (the last one with the file).
+    # Segments end with a terminal row, the last one with the file.
     starts = np.flatnonzero(np.concatenate(([True], terminals[:-1])))
     lengths = np.diff(np.append(starts, rows))
     # A segment that starts at count c leaves the count 0 to its successor if its terminal row is
@@ -256,7 +256,7 @@ def _end_of_file_address(header: bytes) -> int:
 
 def _column(name: str, dataset: h5py.Dataset, source: str) -> npt.NDArray[Any]:
     if name in MATRICES:
-        # D-66: converted while reading, where d4rl converts row by row; no second copy in float64.
+        # D-66: converted while reading, without a second copy in float64; d4rl converts each row.
         return np.asarray(dataset.astype(np.float32)[()])
     if name == "rewards":
         return np.asarray(dataset.astype(np.float32)[()]).reshape(-1)

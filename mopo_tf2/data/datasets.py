@@ -1,4 +1,4 @@
-"""From what a user names (a file, a folder, an id) to transitions."""
+"""Loading of datasets, by file, folder or id."""
 
 import dataclasses
 import hashlib
@@ -27,16 +27,16 @@ _SHIPPED_FOLDER = Path(__file__).resolve().parent.parent / "datasets"
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A dataset in memory and where it came from.
+    """A dataset in memory, and its source.
 
     name:         the id, or the file's name.
     path:         the file or folder that was read.
     sha256:       hash of the file's bytes (of several files: of their bytes one after the other).
     transitions:  B rows on the host, float32 and bool.
-    task:         ``halfcheetah``, ``hopper``, ... if the id or D4RL's file name tells, else None.
+    task:         ``halfcheetah``, ``hopper``, ... from the id or D4RL's file name; None: unknown.
     rows_in_file: rows of the source; pairing leaves some of them out.
-    action_bounds: what -1 and 1 of the actions are in the file's units, if a file beside it says.
-    columns:      which column of a CSV file was what.
+    action_bounds: the range of the actions in the file's units, if a columns file gives it.
+    columns:      the meaning of the columns of a CSV file.
     """
 
     name: str
@@ -64,32 +64,32 @@ def load_dataset(
 
     ``spec`` is, in this order: ``minari:ID``; a known id (``halfcheetah-medium-v2``,
     ``hopper-mixed-v0``, ``halfcheetah-sac-replay-v0``; write ``./NAME`` for a file of that name); a
-    file of a kind that its suffix tells (.hdf5, .h5: D4RL; .npy: contiguous table; .npz: D4RL
+    file with one of these suffixes (.hdf5, .h5: D4RL; .npy: contiguous table; .npz: D4RL
     columns; .csv, .csv.gz: named columns, see ``table_columns``; .pkl, .gz: BEAR pickle, or mjrl's
     list of trajectories); a folder of softlearning checkpoints. FILE.columns.json beside a .csv,
     .hdf5 or .npz gives the bounds of its actions, which are then mapped to [-1, 1] (D-141). D4RL's
-    files are looked for in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets`` and, if they are in
-    neither, put into the first of the two that is set.
+    files are searched in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets``; missing ones are
+    downloaded into the first of the two that is set.
 
     Args:
         spec: see above.
         next_observations: ``"shift"``, ``"drop"`` or ``"file"``: see
-            ``d4rl.qlearning_transitions``. Concerns logs in order of time; sources whose rows hold
-            their own successor (.npy, pickles, Minari, .npz with next_observations) keep it.
+            ``d4rl.qlearning_transitions``. Applies to logs in order of time; sources whose rows
+            hold their successor (.npy, pickles, Minari, .npz with next_observations) keep it.
         terminate_on_end: see there.
         max_episode_steps: see there.
         obs_dim: O of the task; checked, and needed to read a .npy table. None: unchecked.
         act_dim: A of the task; likewise.
         max_size: for softlearning checkpoints: stop once this many rows are read.
-        allow_download: fetch a D4RL or Minari id that is not there.
+        allow_download: download a D4RL or Minari dataset that is missing.
 
     Returns:
-        The dataset. Its values are finite, its dimensions those asked for. Action bounds and the
-        least number of rows are left to ``validation.validate``.
+        The dataset, with finite values and the requested dimensions. ``validation.validate`` checks
+        action bounds and the number of rows.
 
     Raises:
         InputError: if nothing has this name (with the nearest ids), if the download fails, or if
-            the data are unfit.
+            the data are invalid.
 
     Original: mopo/off_policy/loader.py:restore_pool
     """
@@ -128,10 +128,10 @@ def load_dataset(
 
 
 def resolve(spec: str, *, allow_download: bool = True) -> tuple[Path, catalog.DatasetInfo | None]:
-    """Return the file or folder of a known id or of a path, and what is known of the id.
+    """Return the file or folder of a known id or of a path, and the entry of the id.
 
     Raises:
-        InputError: if there is no such path, no such id, or if the file cannot be had.
+        InputError: if there is no such path or id, or the file cannot be downloaded.
     """
     info = catalog.find(spec)
     if info is not None:
@@ -154,9 +154,9 @@ def resolve(spec: str, *, allow_download: bool = True) -> tuple[Path, catalog.Da
 
 
 def d4rl_folders() -> list[Path]:
-    """Return the folders in which D4RL's files are looked for; downloads go to the first.
+    """Return the folders that are searched for D4RL's files; downloads go to the first.
 
-    D-69: D4RL looks into ``$D4RL_DATASET_DIR`` only, if that is set.
+    D-69: D4RL searches ``$D4RL_DATASET_DIR`` only, if that is set.
 
     Original: d4rl/offline_env.py:set_dataset_path
     """

@@ -1,6 +1,6 @@
-"""Fetch a dataset file: resumed, checked for being whole, and given its name only then (D-63).
+"""Download of a dataset file: resumed, checked for completeness, and only then named (D-63).
 
-D4RL fetches straight into the final name, so a broken transfer leaves a file that looks present.
+D4RL writes directly to the final name, so that a broken transfer leaves a file that looks complete.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from mopo_tf2.data.d4rl import check_whole_hdf5
 from mopo_tf2.errors import InputError
 
 OnProgress = Callable[[int, int | None], None]
-"""Called with (bytes there, bytes in all or None if the server does not say)."""
+"""Called with (bytes received, total bytes or None if the server does not send it)."""
 
 _BLOCK = 1 << 18
 _WORTH_A_RETRY = (408, 425, 429, 500, 502, 503, 504)
@@ -39,7 +39,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class _Interrupted(Exception):
-    """The transfer broke off in a way that another attempt may mend."""
+    """The transfer broke off, but another attempt may succeed."""
 
 
 def download(
@@ -53,27 +53,27 @@ def download(
     on_progress: OnProgress | None = None,
     on_retry: Callable[[str], None] | None = None,
 ) -> Path:
-    """Fetch a whole HDF5 file into ``destination``, resuming an earlier ``destination.part``.
+    """Download an HDF5 file to ``destination``, resuming an earlier ``destination.part``.
 
-    Processes that want the same file at the same time take turns; the second finds it there.
+    If several processes request the same file, one downloads it and the others wait.
 
     Args:
         url: the http address.
-        destination: final path; its folder is made. An existing file is returned as it is.
-        timeout: seconds without a byte after which the connection counts as stalled.
-        retries: attempts in a row without progress that are made after the first.
-        retry_wait: seconds before the first of these; doubles with each.
-        opener: what opens the address; None for urllib's own, which honours proxy settings.
-        on_progress: told the bytes received so far.
-        on_retry: told, in a line, why another attempt is made.
+        destination: final path; its folder is created. An existing file is returned as it is.
+        timeout: seconds without data after which the connection counts as stalled.
+        retries: number of consecutive retries without progress.
+        retry_wait: seconds before the first retry; doubles with each.
+        opener: opens the address; None: urllib's default, which uses proxy settings.
+        on_progress: called with the number of bytes received so far.
+        on_retry: called with the reason of another attempt, in one line.
 
     Returns:
         ``destination``.
 
     Raises:
-        InputError: if the server refuses, answers with a page of text or a file that is not a whole
-            HDF5 file, if it cannot be reached, or if the folder cannot be written. The line names
-            the file, the address and the folder. A partial transfer is kept as ``.part``.
+        InputError: if the server refuses, sends a page of text or a file that is not a complete
+            HDF5 file, if it cannot be reached, or if the folder cannot be written. The message
+            names the file, the address and the folder. A partial transfer is kept as ``.part``.
 
     Original: d4rl/offline_env.py:download_dataset_from_url
     """
@@ -108,7 +108,7 @@ def download(
 
 
 class DownloadBar:
-    """Shows a download on stderr: a bar on a terminal, else a plain line every tenth."""
+    """Shows a download on stderr: a bar on a terminal, otherwise a line after each tenth."""
 
     def __init__(self, name: str, *, stream: IO[str] | None = None) -> None:
         """Show the download of ``name`` on ``stream`` (None: stderr)."""
@@ -142,7 +142,7 @@ class DownloadBar:
             self._bar.stop()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Show that ``done`` of ``total`` bytes are there."""
+        """Show that ``done`` of ``total`` bytes are received."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total)
         elif total and done * 10 >= self._next_tenth * total:
@@ -198,7 +198,7 @@ def _transfer(
 
 
 def _after_http_error(error: urllib.error.HTTPError, part: Path, offset: int) -> None:
-    """Return if ``part`` turns out to be complete, else raise what fits the status."""
+    """Return if ``part`` is complete; otherwise raise the error for the status."""
     if error.code == 416 and offset:
         if error.headers.get("Content-Range") == f"bytes */{offset}":
             return
@@ -212,7 +212,7 @@ def _after_http_error(error: urllib.error.HTTPError, part: Path, offset: int) ->
 def _where_the_answer_starts(
     response: http.client.HTTPResponse, part: Path, offset: int
 ) -> tuple[int, int | None]:
-    """Return (first byte that the answer holds, size of the whole file if it says so)."""
+    """Return (first byte of the answer, size of the whole file if the server sends it)."""
     if response.status == 206:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if match is None or int(match.group(1)) != offset:
@@ -230,7 +230,7 @@ def _receive(
     total: int | None,
     on_progress: OnProgress | None,
 ) -> int:
-    """Write the answer into ``part`` from ``offset`` on; return the bytes that it then holds."""
+    """Write the answer to ``part`` from ``offset`` on; return the size of ``part`` after it."""
     with open(part, "r+b" if offset else "wb") as file:
         file.seek(offset)
         while True:
@@ -256,8 +256,8 @@ def _give_name(url: str, part: Path, destination: Path) -> None:
     try:
         check_whole_hdf5(part)
     except InputError as error:
-        part.unlink()  # what the server calls complete is unfit: nothing to resume
-        raise InputError(_advice(url, destination, f"what came is unfit: {error}")) from error
+        part.unlink()  # complete, but invalid: there is nothing to resume
+        raise InputError(_advice(url, destination, f"the file is invalid: {error}")) from error
     os.replace(part, destination)
 
 
@@ -270,7 +270,7 @@ def _advice(url: str, destination: Path, reason: str) -> str:
 
 @contextlib.contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder where the system has such locks; leaves no file behind."""
+    """Hold an advisory lock on a folder, if the system has such locks; creates no file."""
     try:
         import fcntl
     except ImportError:  # Windows

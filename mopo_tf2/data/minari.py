@@ -1,4 +1,4 @@
-"""Minari datasets, by the optional package of that name (D-67)."""
+"""Minari datasets, read with the optional package minari (D-67)."""
 
 import re
 from pathlib import Path
@@ -23,14 +23,14 @@ def read_minari(dataset_id: str, *, allow_download: bool = True) -> tuple[Transi
     Args:
         dataset_id: Minari's id without a prefix, such as ``mujoco/halfcheetah/medium-v0``. It is
             looked up in ``$MINARI_DATASETS_PATH`` or Minari's default folder.
-        allow_download: let Minari fetch it if it is not there.
+        allow_download: let Minari download it if it is missing.
 
     Returns:
         The transitions in the order of the episodes, and the folder of the data.
 
     Raises:
-        InputError: if the package is missing, if the dataset is not there, cannot be had or is
-            damaged, or if its observations or actions are not vectors of numbers.
+        InputError: if the package is missing, if the dataset is missing, damaged or cannot be
+            downloaded, or if its observations or actions are not vectors of numbers.
     """
     try:
         import minari

@@ -50,7 +50,8 @@ class ReplayPool:
             if values.shape != expected:
                 raise ValueError(f"{name} must have shape {expected}, got {values.shape}.")
         kept = min(count, self.capacity)
-        # Of more rows than fit only the last ones are written, where a full pass would leave them.
+        # If more rows are added than fit, only the last are written, where a full pass would put
+        # them.
         first = (self.pointer + count - kept) % self.capacity
         until_end = min(kept, self.capacity - first)
         for column, values in zip(self._columns, transitions, strict=True):
@@ -90,7 +91,7 @@ class ReplayPool:
         return Transitions(*(column[: self.size] for column in self._columns))
 
     def restore(self, stored: Transitions, pointer: int) -> None:
-        """Put back what ``stored`` and ``pointer`` gave, into an empty pool of equal capacity.
+        """Restore what ``stored`` and ``pointer`` returned, in an empty pool of equal capacity.
 
         Raises:
             ValueError: if the rows do not fit, or the pointer does not belong to them.

@@ -1,7 +1,7 @@
-"""The original's other sources of transitions, each a kind of its own (Q-64, D-61).
+"""The original's other sources of transitions, one function per format (Q-64, D-61).
 
-The original guesses: a path that contains 'd4rl' is an id, everything else is tried as one thing
-and then, after a bare except, unpickled as another.
+The original guesses the format: a path that contains 'd4rl' is an id; anything else is read as one
+format and, after a bare except, unpickled as another.
 """
 
 import re
@@ -25,14 +25,14 @@ def read_contiguous(path: str | Path, *, obs_dim: int | None, act_dim: int | Non
 
     Args:
         path: a float array [N, 2 O + A + 2].
-        obs_dim: O of the task; the table does not tell where a column ends.
+        obs_dim: O of the task, which the table does not determine.
         act_dim: A of the task.
 
     Returns:
         N transitions, in the table's order.
 
     Raises:
-        InputError: if the dimensions are not given, or the file is no such table.
+        InputError: if the dimensions are not given, or the file is not such a table.
 
     Original: mopo/off_policy/loader.py:restore_pool_contiguous
     """
@@ -68,13 +68,13 @@ def read_contiguous(path: str | Path, *, obs_dim: int | None, act_dim: int | Non
 
 
 def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    """Read the D4RL columns of a ``.npz`` (a kind that the original has not, D-67).
+    """Read the D4RL columns of a ``.npz``, a format that the original does not read (D-67).
 
     Returns:
         The columns by name, as ``d4rl.read_hdf5`` gives them; next_observations if it has them.
 
     Raises:
-        InputError: if the file is no .npz, or its columns are missing or unfit.
+        InputError: if the file is not a .npz, or its columns are missing or invalid.
     """
     archive = _load_numpy(Path(path))
     if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -102,7 +102,7 @@ def read_bear(path: str | Path) -> Transitions:
     The keys log_pis, data_policy_mean and data_policy_logvar are ignored, as in the original.
 
     Raises:
-        InputError: if the pickle is unfit, asks for anything but arrays, or lacks a column.
+        InputError: if the pickle is invalid, asks for anything but arrays, or lacks a column.
 
     Original: mopo/off_policy/loader.py:restore_pool_bear
     """
@@ -143,7 +143,7 @@ def read_softlearning(
         The transitions in the order in which they were experienced, and the files that were read.
 
     Raises:
-        InputError: if there are no checkpoints or one is unfit.
+        InputError: if there are no checkpoints, or one is invalid.
 
     Original: mopo/off_policy/loader.py:restore_pool_softlearning
     """
@@ -169,10 +169,10 @@ def as_transitions(columns: Any, *, source: str) -> Transitions:
     Args:
         columns: dict of observations [N, O], actions [N, A], next_observations [N, O], rewards and
             terminals [N] or [N, 1]; further keys are ignored.
-        source: what the messages call the data.
+        source: name of the data in messages.
 
     Raises:
-        InputError: if it is no such dict, or a column is missing or unfit.
+        InputError: if it is no such dict, or a column is missing or invalid.
     """
     if not isinstance(columns, Mapping):
         raise InputError(f"{source} must hold a dict of columns, got {_describe(columns)}.")

@@ -1,4 +1,4 @@
-"""Where the episodes of a dataset begin, and what they came to."""
+"""Start states and discounted returns of the episodes in a dataset."""
 
 import numpy as np
 
@@ -8,9 +8,8 @@ from mopo_tf2.types import BoolArray, FloatArray, Transitions
 def episode_starts(transitions: Transitions) -> BoolArray:
     """Return [B] bool: the rows that begin an episode.
 
-    A row goes on with an episode if it stands where the row before it led: its observation is that
-    one's next observation, and that one was not terminal. So in a table whose rows are in no order
-    (all but) every row begins one.
+    A row continues an episode if its observation is the next observation of the row before it, and
+    that row is not terminal. In a table without an order almost every row begins an episode.
 
     Args:
         transitions: B rows in order of time.
@@ -21,7 +20,7 @@ def episode_starts(transitions: Transitions) -> BoolArray:
 
 
 def logged_returns(transitions: Transitions, discount: float) -> FloatArray:
-    """Return the discounted return of each episode of the dataset, as far as it was logged, [n].
+    """Return the discounted return [n] of each episode in the dataset, as far as it was logged.
 
     Args:
         transitions: B rows in order of time.

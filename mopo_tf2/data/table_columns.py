@@ -1,6 +1,6 @@
-"""Which column of a table is what: by its name, or by a small file beside the table (D-140).
+"""The meaning of a table's columns, from their names or from a file beside the table (D-140).
 
-The rule for names, in the order in which the columns stand:
+The names, in the order in which the columns stand:
 
     observations        obs_NAME or observation_NAME
     actions             action_NAME, or action alone
@@ -9,10 +9,10 @@ The rule for names, in the order in which the columns stand:
     episode             episode (any text: the successor of a row is the next one of its episode)
     next_observations   next_obs_NAME or next_observation_NAME, one for each observation
 
-FILE.columns.json beside the table changes what it names:
+FILE.columns.json beside the table overrides the names of the columns that it lists:
 ``{"observations": ["heart_rate", "map"], "actions": ["pump_level"], "rewards": "reward",
 "terminals": "died", "episode": "patient_id", "next_observations": null, "action_low": [0],
-"action_high": [9]}``. ``null`` says that there is no such column.
+"action_high": [9]}``. ``null`` means that there is no such column.
 """
 
 import dataclasses
@@ -46,13 +46,13 @@ _SLACK = 1e-6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TableColumns:
-    """Names of the columns of a table, by what they are.
+    """The names of a table's columns, by their meaning.
 
     observations:      O names.
     actions:           A names.
     rewards:           one name.
     terminals:         one name; None: no row is terminal.
-    episode:           one name; None: every row has its own successor.
+    episode:           one name; None: every row holds its successor.
     next_observations: O names in the order of ``observations``; None: the next row's.
     """
 
@@ -66,7 +66,7 @@ class TableColumns:
 
 @dataclasses.dataclass(frozen=True)
 class ActionBounds:
-    """What -1 and 1 mean: the range of each action in the units of the table.
+    """The range of each action in the table's units, which is mapped to [-1, 1].
 
     low:  A numbers.
     high: A numbers, each above that of ``low``.
@@ -79,7 +79,7 @@ class ActionBounds:
         """Map ``actions`` [B, A] from [``low``, ``high``] to [-1, 1].
 
         Raises:
-            InputError: if their number is another, or one lies outside the bounds.
+            InputError: if the number of actions differs, or one lies outside the bounds.
         """
         low, high = np.asarray(self.low), np.asarray(self.high)
         if actions.shape[1] != len(low):
@@ -101,15 +101,15 @@ class ActionBounds:
 
 
 def columns_file(path: Path) -> Path:
-    """Return the name of the file beside the table ``path`` that says what its columns are."""
+    """Return the path of the columns file beside the table ``path``."""
     return path.with_name(f"{path.name}.columns.json")
 
 
 def read_columns_file(path: Path) -> dict[str, Any]:
-    """Return the entries of the columns file beside the table ``path``; none without one.
+    """Return the entries of the columns file beside the table ``path``; empty without one.
 
     Raises:
-        InputError: if it is no JSON object, or has an unknown key or an unfit value.
+        InputError: if it is not a JSON object, or has an unknown key or an invalid value.
     """
     file = columns_file(path)
     try:
@@ -141,10 +141,10 @@ def read_columns_file(path: Path) -> dict[str, Any]:
 
 
 def action_bounds(entries: Mapping[str, Any], path: Path) -> ActionBounds | None:
-    """Return the bounds that the columns file of ``path`` gives; None if it gives none.
+    """Return the action bounds in the columns file of ``path``; None if there are none.
 
     Raises:
-        InputError: if there is only one of the two, or a low is not below its high.
+        InputError: if only one of the two is given, or a low is not below its high.
     """
     given = [key for key in _BOUNDS if key in entries]
     if not given:
@@ -165,10 +165,10 @@ def action_bounds(entries: Mapping[str, Any], path: Path) -> ActionBounds | None
 
 
 def require_unit_actions(actions: npt.NDArray[Any], *, source: str) -> None:
-    """Refuse actions [B, A] outside [-1, 1], where the policy acts; say what to write.
+    """Refuse actions [B, A] outside [-1, 1], the range of the policy.
 
     Raises:
-        InputError: with the bounds of the data as the text for the columns file.
+        InputError: with the range of the data as the text for the columns file.
     """
     if (np.abs(actions) <= 1.0 + _SLACK).all():
         return
@@ -188,7 +188,7 @@ def require_unit_actions(actions: npt.NDArray[Any], *, source: str) -> None:
 
 
 def find_columns(header: Sequence[str], entries: Mapping[str, Any], source: str) -> TableColumns:
-    """Find out what the columns ``header`` are.
+    """Return the meaning of the columns in ``header``.
 
     Args:
         header: names, in the order of the file.
@@ -196,7 +196,7 @@ def find_columns(header: Sequence[str], entries: Mapping[str, Any], source: str)
         source: what messages call the table.
 
     Raises:
-        InputError: if a column is missing, or two sources of successors or none are there.
+        InputError: if a column is missing, or nothing determines the successor of a row.
     """
     found: dict[str, Any] = {}
     for key, prefixes in _MANY.items():

@@ -1,4 +1,4 @@
-"""Transitions from a CSV file with named columns (D-140): data of the user's own, no simulator."""
+"""Transitions from a CSV file with named columns (D-140)."""
 
 import contextlib
 import csv
@@ -36,12 +36,12 @@ Row = list[str]
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What a CSV file holds.
+    """The content of a CSV file.
 
     transitions:   B rows, float32 and bool; the rows of an episode stand together, in the file's
                    order; actions in [-1, 1].
-    columns:       which column was what.
-    action_bounds: what -1 and 1 mean; None: the table's own units.
+    columns:       the meaning of the columns.
+    action_bounds: the range that was mapped to [-1, 1]; None: not scaled.
     rows_in_file:  data rows of the file; the last of an episode has no successor and is left out.
     """
 
@@ -52,26 +52,26 @@ class Table:
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name ``path`` ends as that of a CSV file does."""
+    """Whether ``path`` has the suffix of a CSV file."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def read_csv(path: str | Path, *, terminal_rows: bool = True) -> Table:
-    """Read a table of transitions; ``table_columns`` says how its columns are told apart.
+    """Read a table of transitions; see ``table_columns`` for the names of its columns.
 
-    With an episode column the successor of a row is the next row of the same episode. The last row
-    of an episode has none: it is left out, unless it is terminal, where no successor is looked at
-    by the critics; it then gets its own observation.
+    With an episode column, the successor of a row is the next row of the same episode. The last row
+    of an episode has none and is left out. If it is terminal, it is kept with its own observation
+    as its successor, which the critics do not use.
 
     Args:
         path: .csv or .csv.gz, UTF-8 (with a byte order mark or not), separated by commas, decimal
-            points, any ends of lines. Blank lines are passed over.
-        terminal_rows: keep those terminal rows that have no successor; False leaves them out, so
-            that the model learns nothing of a successor that nobody saw.
+            points, any line ends. Blank lines are skipped.
+        terminal_rows: keep terminal rows without a successor; False leaves them out, so that the
+            model does not learn from a successor that was never observed.
 
     Raises:
-        InputError: if the file cannot be read, a column is missing, a line is ragged or a value is
-            no finite number (names the line).
+        InputError: if the file cannot be read, a column is missing, a line has the wrong number of
+            values, or a value is not a finite number (names the line).
     """
     path = Path(path)
     entries = read_columns_file(path)
@@ -92,7 +92,7 @@ def read_csv(path: str | Path, *, terminal_rows: bool = True) -> Table:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    """Open a table; turn whatever reading raises into one line."""
+    """Open a table; turn errors of reading into InputErrors."""
     opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         # "-sig": spreadsheets put a byte order mark before the first name.
@@ -128,7 +128,7 @@ def _header(reader: Iterator[Row], source: str) -> list[str]:
 def _read_rows(
     reader: Any, header: list[str], columns: TableColumns, source: str
 ) -> tuple[dict[str, npt.NDArray[np.float32]], BoolArray, npt.NDArray[np.int64]]:
-    """Read what is left: number columns [N] by name, terminals [N], number of the episode [N]."""
+    """Read the rows: number columns [N] by name, terminals [N], episode numbers [N]."""
     names = [*columns.observations, *columns.actions, columns.rewards]
     names += columns.next_observations or ()
     at = {name: header.index(name) for name in dict.fromkeys(names)}
@@ -159,7 +159,7 @@ def _read_rows(
 
 
 def _next_rows(reader: Any, width: int, source: str) -> tuple[list[int], list[Row]]:
-    """Return the next rows with the lines that they end on."""
+    """Return the next rows and the numbers of the lines on which they end."""
     lines, rows = [], []
     for row in itertools.islice((row for row in reader if row), _ROWS_AT_A_TIME):
         if len(row) != width:
@@ -180,13 +180,13 @@ def _numbers(
         values = np.array([math.nan])
     if (np.abs(values) <= _LARGEST).all():
         return values.astype(np.float32)
-    complaints = ((line, _why_unfit(cell)) for cell, line in zip(cells, lines, strict=True))
+    complaints = ((line, _why_invalid(cell)) for cell, line in zip(cells, lines, strict=True))
     line, what = next((line, what) for line, what in complaints if what is not None)
-    raise InputError(f"{source}, line {line}: {name} {what}; mend the line or leave it out.")
+    raise InputError(f"{source}, line {line}: {name} {what}; correct the line or remove it.")
 
 
-def _why_unfit(cell: str) -> str | None:
-    """Say what keeps ``cell`` from being a finite float32; None if nothing does."""
+def _why_invalid(cell: str) -> str | None:
+    """Return why ``cell`` is not a finite float32; None if it is one."""
     if not cell.strip():
         return "is empty"
     if not _is_number(cell):
@@ -215,7 +215,7 @@ def _paired(
     terminal_rows: bool,
     source: str,
 ) -> Transitions:
-    """Give each row its successor; put the rows of an episode together."""
+    """Add the successor of each row; sort the rows by episode."""
 
     def matrix(names: Sequence[str]) -> npt.NDArray[np.float32]:
         return np.stack([numbers[name] for name in names], axis=1)

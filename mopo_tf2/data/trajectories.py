@@ -17,23 +17,24 @@ _REQUIRED = ("observations", "actions", "rewards")
 def pair_trajectories(trajectories: Sequence[Any], *, source: str) -> Transitions:
     """Return the transitions inside each trajectory, one trajectory after the other.
 
-    The successor of a row is the next row of its trajectory; the last row has none and is left out
-    (D-119), as mjrl leaves it out where it trains its models. So no terminal is left either, even
-    if a trajectory says that it ended the task: model-based methods know the ends from the task's
-    termination function. A trajectory that brings ``next_observations`` (ours) keeps every row,
-    and its last one is terminal if it is ``terminated``.
+    The successor of a row is the next row of its trajectory. The last row has none and is left out
+    (D-119), as mjrl does when it trains models. So no row is terminal, even if a trajectory ended
+    the task: model-based methods use the task's termination function instead. A trajectory with
+    ``next_observations`` (this project's extension) keeps every row, and its last row is terminal
+    if the trajectory is ``terminated``.
 
     Args:
         trajectories: dicts of observations [T, O], actions [T, A], rewards [T] or [T, 1];
             optionally next_observations [T, O] and terminated, one 0 or 1. Other keys
             (agent_infos, env_infos) are ignored.
-        source: what the messages call the data.
+        source: name of the data in messages.
 
     Raises:
-        InputError: if there is no trajectory or no pair in any, or one is unfit (it is named).
+        InputError: if there are no trajectories or no pairs, or a trajectory is invalid (it is
+            named).
 
     Warns:
-        UserWarning: if trajectories ended the task whose last rows are left out.
+        UserWarning: if left-out last rows ended the task.
     """
     if not trajectories:
         raise InputError(f"{source} is empty: it holds a list without trajectories.")

@@ -1,8 +1,8 @@
-"""Pickles without their power: NumPy arrays and plain containers come in, nothing else does (D-62).
+"""Restricted unpickling: only NumPy arrays and plain containers are read (D-62).
 
-A pickle is a program. Here every name that it asks for goes through a policy, and NumPy's own
-helpers are replaced by ones that build numeric arrays from plain numbers, because the originals
-accept states that make NumPy read foreign memory.
+A pickle is a program. Here a policy decides about every global name in it, and NumPy's helpers are
+replaced by functions that build numeric arrays from plain numbers, because NumPy's own accept
+states that make it read foreign memory.
 """
 
 import collections
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mopo_tf2.errors import InputError
 
 AdmitFn = Callable[[str, str], Any]
-"""Policy of an unpickler: (module, name) -> the object to use for it; raises to refuse."""
+"""Policy of an unpickler: (module, name) -> the object for this name; raises to refuse it."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NUMERIC_KINDS = "biufc"
@@ -37,15 +37,15 @@ _CONTAINERS = {
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """An unpickler that asks ``admit`` for every global name of the pickle."""
+    """An unpickler that resolves every global name of the pickle through ``admit``."""
 
     def __init__(self, file: Any, *, admit: AdmitFn) -> None:
-        """Read from the binary ``file``; byte strings of Python 2 are taken as latin-1."""
+        """Read from the binary ``file``; byte strings of Python 2 are decoded as latin-1."""
         super().__init__(file, encoding="latin1")
         self._admit = admit
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what the policy admits under this name."""
+        """Return the policy's object for this name."""
         return self._admit(module, name)
 
     def persistent_load(self, pid: Any) -> Any:
@@ -72,14 +72,14 @@ def load_pickle(path: str | Path, *, admit: AdmitFn = numpy_and_containers) -> A
     """Read a pickle, gzipped or not, under a policy.
 
     Args:
-        path: the file; whether it is gzipped is told from its first bytes.
-        admit: which global names may be used and what they stand for.
+        path: the file; its first bytes show whether it is gzipped.
+        admit: the policy for global names.
 
     Returns:
         The object. Its arrays are of a subclass of ``numpy.ndarray``; ``np.asarray`` strips that.
 
     Raises:
-        InputError: if the file is missing, no pickle, truncated, or asks for something refused.
+        InputError: if the file is missing, truncated or not a pickle, or the policy refuses a name.
 
     Original: mopo/off_policy/loader.py:restore_pool_bear
     """
@@ -129,7 +129,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """An array under construction: takes the state of a pickled array if that is plain numbers."""
+    """An array under construction: accepts the state of a pickled array of plain numbers."""
 
     _is_built = False
 
@@ -191,13 +191,13 @@ _NAMES = _admitted_names()
 
 
 class Placeholder:
-    """Stands for an object of a class that is not read: keeps what the pickle says of it, inert.
+    """Replaces an object of a class that is not read; it stores what the pickle holds of it.
 
-    Whatever a pickle does to it (call it, set its state, fill it) only stores values.
+    Nothing that a pickle does to it (call it, set its state, add elements) runs code.
 
     Attributes:
-        source: the name that the pickle asked for, ``module.name``.
-        arguments: what it was made or called with.
+        source: the name in the pickle, ``module.name``.
+        arguments: the arguments that it was created or called with.
         state: its pickled state, None if it had none.
     """
 
@@ -206,7 +206,7 @@ class Placeholder:
     arguments: tuple[Any, ...] = ()
 
     def __new__(cls, *arguments: Any, **_: Any) -> "Placeholder":
-        """Keep what the object would be made of."""
+        """Store the arguments."""
         made = super().__new__(cls)
         made.arguments = arguments
         return made
@@ -225,7 +225,7 @@ class Placeholder:
         pass
 
     def append(self, value: Any) -> None:
-        """Take an element and forget it, as ``extend`` and ``add`` do."""
+        """Ignore an element, as ``extend`` and ``add`` do."""
 
     extend = add = append
 
@@ -234,7 +234,7 @@ class Placeholder:
 
 
 class _LenientArray(_Array):
-    """An array under construction that stays empty if its elements are no numbers."""
+    """An array under construction that stays empty if its elements are not numbers."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if not isinstance(state[2], Placeholder):
@@ -253,8 +253,8 @@ def _lenient_dtype(spec: Any, *_: Any) -> Any:
 def placeholders_for_the_rest(module: str, name: str) -> Any:
     """Admit what ``numpy_and_containers`` admits; every other name is a ``Placeholder``.
 
-    A policy for files that hold objects of programs that are not installed. Nothing of the pickle
-    is run either, but a name that is not read does not make the file unreadable.
+    A policy for files with objects of programs that are not installed. Nothing of the pickle is run
+    either, but an unknown name does not make the file unreadable.
     """
     if (module, name) == ("numpy", "dtype"):
         return _lenient_dtype

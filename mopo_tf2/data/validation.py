@@ -1,7 +1,7 @@
-"""Refuse bad data with one clear line before anything trains (D-65).
+"""Checks that refuse invalid data before training, with one clear line (D-65).
 
-The original trains on whatever it reads: NaN rows end in a NaN loss hours later, a file of another
-task in a shape error deep in a graph.
+The original trains on any data: NaN rows lead to a NaN loss hours later, a file of another task to
+a shape error deep in a graph.
 """
 
 import warnings
@@ -22,7 +22,7 @@ _BOUND_TOLERANCE = 1e-6
 
 
 class Column(Protocol):
-    """What the structural check needs of an array in memory or in a file."""
+    """An array in memory or in a file, as far as the structural check needs it."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,10 +39,10 @@ def validate_columns(columns: Mapping[str, Column], *, source: str) -> None:
     Args:
         columns: observations [N, O], actions [N, A], rewards and terminals [N] or [N, 1];
             optionally timeouts [N] or [N, 1] and next_observations [N, O].
-        source: what the messages call the data, usually its path.
+        source: name of the data in messages, usually its path.
 
     Raises:
-        InputError: if a required column is missing or empty, or if a type, rank or length is unfit.
+        InputError: if a required column is missing or empty, or a type, rank or length is invalid.
 
     Original: d4rl/offline_env.py:OfflineEnv.get_dataset
     """
@@ -77,10 +77,10 @@ def validate_columns(columns: Mapping[str, Column], *, source: str) -> None:
 
 
 def terminal_flags(values: npt.NDArray[Any], *, name: str, source: str) -> BoolArray:
-    """Return ``values`` [N] as booleans, having made sure that they are all 0 or 1.
+    """Return ``values`` [N] as booleans, after checking that all are 0 or 1.
 
     Raises:
-        InputError: if a value is neither (counts them and names the first row).
+        InputError: if a value is neither; with the number of such values and the first row.
     """
     if values.dtype != np.bool_:
         bad = np.flatnonzero((values != 0) & (values != 1))
@@ -99,12 +99,12 @@ def check_finite(
 
     Args:
         transitions: B transitions on the host.
-        source: what the message calls the data.
-        file_rows: [B] row of the file that each transition came from, so that the message can name
-            that one; None if they are the same.
+        source: name of the data in messages.
+        file_rows: [B] row of the file that each transition came from, for the message; None if
+            they are the same.
 
     Raises:
-        InputError: names each bad column with its number of bad values and its first bad row.
+        InputError: with the number of such values and the first such row of each column.
     """
     complaints = []
     for name, values in transitions._asdict().items():
@@ -123,7 +123,7 @@ def check_finite(
     if complaints:
         raise InputError(
             f"{source} has NaN or infinite values: {'; '.join(complaints)}. "
-            "Remove or mend these rows."
+            "Remove or correct these rows."
         )
 
 
@@ -137,23 +137,23 @@ def validate(
     action_high: npt.ArrayLike | None = None,
     min_rows: int = 1,
 ) -> None:
-    """Check that transitions are fit to train on in a task.
+    """Check that transitions are valid training data for a task.
 
     Args:
         transitions: B transitions on the host.
-        source: what the messages call the data, usually its path or id.
-        obs_dim: O of the task; None leaves it unchecked.
-        act_dim: A of the task; None leaves it unchecked.
-        action_low: [A] or scalar, lower action bounds of the task; None leaves them unchecked.
-        action_high: [A] or scalar, upper action bounds; None leaves them unchecked.
-        min_rows: fewest rows that training starts with (Q-88: ``min_pool_size``).
+        source: name of the data in messages, usually its path or id.
+        obs_dim: O of the task; None: unchecked.
+        act_dim: A of the task; None: unchecked.
+        action_low: [A] or scalar, lower action bounds of the task; None: unchecked.
+        action_high: [A] or scalar, upper action bounds; None: unchecked.
+        min_rows: minimum number of rows (Q-88: ``min_pool_size``).
 
     Raises:
-        InputError: if ranks, lengths or dimensions are unfit, if there are fewer than ``min_rows``
-            rows, or if a value is NaN or infinite.
+        InputError: if ranks, lengths or dimensions are invalid, if there are fewer than
+            ``min_rows`` rows, or if a value is NaN or infinite.
 
     Warns:
-        UserWarning: if actions lie outside the bounds; with the range seen and the number of rows.
+        UserWarning: if actions lie outside the bounds; with their range and the number of rows.
 
     Original: softlearning/samplers/base_sampler.py:BaseSampler.batch_ready
     """

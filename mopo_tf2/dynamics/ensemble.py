@@ -18,9 +18,9 @@ class GaussianEnsemble:
     """E networks that predict mean and log-variance of (reward, delta observation).
 
     A trunk of swish layers; on its last hidden activation a mean head and a variance head with
-    weights of their own (Q-01), or one head for both. All members run as one batched product and
-    share the learned bounds of the log-variance. No spectral normalisation of the weights, although
-    the paper's first versions speak of it (Q-13).
+    separate weights (Q-01), or one head for both. All members run as one batched product and share
+    the learned bounds of the log-variance. The weights have no spectral normalisation, although the
+    paper's first versions mention it (Q-13).
 
     Args:
         obs_dim: O.
@@ -85,16 +85,16 @@ class GaussianEnsemble:
 
     @property
     def member_variables(self) -> list[keras.Variable]:
-        """Variables with a leading E axis: kernel and bias of trunk and heads, in order."""
+        """Kernel and bias of trunk and heads, in order; each has a leading E axis."""
         return [v for layer in (*self.trunk, *self.heads) for v in (layer.kernel, layer.bias)]
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
-        """What the optimiser moves: the members' variables and the log-variance bounds."""
+        """The members' variables and the log-variance bounds."""
         return [*self.member_variables, self.max_logvar, self.min_logvar]
 
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return every variable by the name it has in saved files, in the original's own order.
+        """Return every variable by its name in saved files, in the original's order.
 
         Original: mopo/models/bnn.py:BNN.finalize
         """
@@ -132,7 +132,7 @@ class GaussianEnsemble:
         return mean, tf.exp(log_var)
 
     def objective(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Return what training minimises: a scalar, or [E] if ``deterministic`` (Q-12).
+        """Return the objective of training: a scalar, or [E] if ``deterministic`` (Q-12).
 
         Args:
             inputs: [E, B, O + A] float32.
@@ -143,7 +143,7 @@ class GaussianEnsemble:
         mean, log_var = self(inputs)
         decay = losses.weight_decay(self.kernels, self.weight_decays)
         if self.config.deterministic:
-            # Q-12: a vector, of which the sum is minimised, so the decay counts E times.
+            # Q-12: a vector whose sum is minimised, so that the decay counts E times.
             return losses.squared_error(mean, targets) + decay
         bounds = losses.log_var_bound_term(self.max_logvar, self.min_logvar)
         return tf.reduce_sum(losses.gaussian_nll(mean, log_var, targets)) + decay + bounds
@@ -152,3 +152,8 @@ class GaussianEnsemble:
         """Return the mean squared error [E] of each member; shapes as in ``losses``."""
         mean, _ = self(inputs)
         return losses.squared_error(mean, targets)
+
+    def row_errors(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Return each row's squared error, averaged over outputs, [B, E]; inputs [B, .]."""
+        mean, _ = self(inputs)
+        return tf.transpose(tf.reduce_mean(tf.square(mean - targets), axis=2))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 LOG_VAR_BOUND_COEFF = 0.01
-"""Weight of the bounds' own term in the objective (Q-02)."""
+"""Weight of the bound term in the objective (Q-02)."""
 
 
 def gaussian_nll(mean: tf.Tensor, log_var: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -23,8 +23,8 @@ def gaussian_nll(mean: tf.Tensor, log_var: tf.Tensor, targets: tf.Tensor) -> tf.
         targets: [E, B, D] float32.
 
     Returns:
-        [E] float32. The objective that is minimised is the sum over members, so that each
-        member's gradient does not depend on E.
+        [E] float32. The objective is the sum over members, so that the gradient of a member does
+        not depend on E.
 
     Raises:
         ValueError: if the three static shapes are incompatible.
@@ -75,7 +75,7 @@ def weight_decay(kernels: Sequence[tf.Tensor], coefficients: Sequence[float]) ->
 
 
 def bounded_log_var(raw: tf.Tensor, max_logvar: tf.Tensor, min_logvar: tf.Tensor) -> tf.Tensor:
-    """Squeeze raw log-variances softly between the bounds (Q-17).
+    """Bound raw log-variances softly from above, then from below (Q-17).
 
     ``min + softplus(max - softplus(max - raw) - min)``.
 

@@ -14,15 +14,15 @@ from mopo_tf2.types import TerminationFn
 
 
 class ModelStep(NamedTuple):
-    """What one step of the model gives for B states; float64 as in the original (Q-23).
+    """The result of one model step for B states; float64 as in the original (Q-23).
 
     next_observations: [B, O] float64.
     rewards:           [B, 1] float64, lowered by penalty_coeff * penalties.
     terminals:         [B, 1] bool.
     raw_rewards:       [B, 1] float64, before the penalty.
     penalties:         [B, 1] float32, u(s, a); zeros without a penalty.
-    means:             [B, 1 + O] float32, mean (reward, next observation) of the member that was
-                       drawn, or of all members in deterministic steps.
+    means:             [B, 1 + O] float32, mean (reward, next observation) of the drawn member, or
+                       of all members in deterministic steps.
     stds:              [B, 1 + O] float32, its stddev.
     """
 
@@ -38,10 +38,10 @@ class ModelStep(NamedTuple):
 def draw_noise(
     random_state: np.random.RandomState, ensemble: GaussianEnsemble, rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw which elite answers each row, and its noise.
+    """Draw the elite that predicts each row, and its noise.
 
-    The noise is drawn for all members first, then the members, so that the stream advances as in
-    the original (Q-22); only the chosen members' noise is kept.
+    Noise is drawn for all members first, then the members, so that the random stream advances as in
+    the original (Q-22); only the noise of the drawn members is kept.
 
     Returns:
         noise [B, 1 + O] float64, standard normal, and members [B] int32.
@@ -56,15 +56,15 @@ def draw_noise(
 class ModelEnvironment:
     """The learned model as an environment with penalised rewards.
 
-    D-25: the original also computes a log-probability that nothing uses (Q-25).
+    D-25: the original also computes an unused log-probability (Q-25).
 
     Args:
-        ensemble: predicts; its elites answer.
-        termination_fn: says which next states end the task.
+        ensemble: the model; its elites predict.
+        termination_fn: decides which next states end the task.
         penalty_coeff: lambda, reward units per unit of u(s, a); 0 for no penalty.
-        penalty_learned_var: u is the largest learned std, else the members' disagreement.
-        true_penalty: if given, gives u [B, 1] instead, on the host, from observations [B, O],
-            actions [B, A] and the answering members' mean next observations [B, O].
+        penalty_learned_var: u is the largest learned std; otherwise the members' disagreement.
+        true_penalty: if given, computes u [B, 1] instead, on the host, from observations [B, O],
+            actions [B, A] and the drawn members' mean next observations [B, O].
         chunk_size: rows per compiled call.
 
     Original: mopo/models/fake_env.py:FakeEnv
@@ -102,14 +102,14 @@ class ModelEnvironment:
         Args:
             observations: [B, O] float32 or float64; or [O] for a single state.
             actions: [B, A] float32; or [A].
-            random_state: draws noise and members; not drawn from if ``deterministic``.
+            random_state: draws noise and members; unused if ``deterministic``.
             deterministic: average samples, means and stds over all members (Q-24).
 
         Returns:
             The step, without the leading axis for a single state.
 
         Raises:
-            InputError: if a termination function returns something else than bool [B, 1].
+            InputError: if the termination function does not return bool [B, 1].
 
         Original: mopo/models/fake_env.py:FakeEnv.step
         """

@@ -1,4 +1,4 @@
-"""u(s, a), the uncertainty by which rewards are lowered, as pure functions."""
+"""The uncertainty u(s, a), which is subtracted from rewards, as pure functions."""
 
 import tensorflow as tf
 

@@ -11,9 +11,9 @@ from mopo_tf2.types import PolicyFn, Transitions
 
 
 class RolloutStep(NamedTuple):
-    """One step of all rollouts that still run.
+    """One step of all running rollouts.
 
-    transitions: B rows with penalised rewards; float64 where the model gives float64 (Q-23).
+    transitions: B rows with penalised rewards; float64 where the model returns float64 (Q-23).
     penalties:   [B, 1] float32, u(s, a).
     raw_rewards: [B, 1] float64, before the penalty.
     """
@@ -35,16 +35,16 @@ def branched_rollouts(
 ) -> Iterator[RolloutStep]:
     """Yield up to ``rollout_length`` steps of rollouts that start in ``observations``.
 
-    Rows whose next state ends the task are dropped; the iteration ends early once none is left.
+    Rows whose next state ends the task are dropped; iteration stops early once none is left.
 
     Args:
         environment: the model.
-        policy: gives actions [B, A] for observations [B, O].
+        policy: maps observations [B, O] to actions [B, A].
         observations: [B, O] float32, states of the dataset.
         rollout_length: h.
         random_state: draws model noise and members.
         deterministic: see ``ModelEnvironment.step``.
-        progress: told of each step.
+        progress: receives progress callbacks.
 
     Original: mopo/algorithms/mopo.py:MOPO._rollout_model
     """

@@ -10,7 +10,7 @@ _SMALLEST_STD = 1e-12
 def column_statistics(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and stddev (ddof 0) of each column, [1, I] float32 each.
 
-    NumPy float32 reductions over axis 0, whose rounding the original has too (Q-18). A stddev
+    NumPy float32 reductions over axis 0, with the rounding of the original (Q-18). A stddev
     below 1e-12 becomes 1, so that a constant column maps to 0 (Q-07).
 
     Args:
@@ -39,7 +39,7 @@ class Scaler:
         )
 
     def fit(self, data: np.ndarray) -> None:
-        """Take mean and stddev from ``data`` [N, I] float32."""
+        """Set mean and stddev to those of ``data`` [N, I] float32."""
         mean, std = column_statistics(data)
         self.mu.assign(mean)
         self.sigma.assign(std)

@@ -6,17 +6,17 @@ import keras
 import numpy as np
 
 MIN_IMPROVEMENT = 0.01
-"""Relative improvement of the hold-out loss that counts (Q-09)."""
+"""Smallest relative improvement of the hold-out loss that counts (Q-09)."""
 
 INITIAL_BEST_LOSS = 1e10
 
 
 class Snapshots:
-    """The best weights of each member so far, and how long ago any member improved.
+    """The best weights of each member, and the epochs since any member improved.
 
     Args:
-        variables: [E, ...] each; what a snapshot of member e copies is their slice e. The
-            log-variance bounds are not among them: they keep their last values (Q-10).
+        variables: [E, ...] each; a snapshot of member e copies their slice e. The log-variance
+            bounds are not among them: they keep their last values (Q-10).
         max_epochs_since_update: patience, in epochs.
 
     Attributes:
@@ -37,10 +37,10 @@ class Snapshots:
         self.epochs_since_update = 0
 
     def update(self, epoch: int, holdout_losses: np.ndarray) -> bool:
-        """Keep the weights of members that improved by more than 1 %; say whether to stop.
+        """Keep the weights of members that improved by more than 1 %; return whether to stop.
 
-        Any member's improvement resets the patience. Training stops once the epochs without one
-        exceed it, i.e. after ``max_epochs_since_update + 1`` flat epochs.
+        An improvement of any member resets the patience. Training stops after
+        ``max_epochs_since_update + 1`` epochs without one.
 
         Args:
             epoch: index of the epoch that ended.
@@ -60,7 +60,7 @@ class Snapshots:
         return self.epochs_since_update > self._max_epochs_since_update
 
     def restore(self) -> None:
-        """Put every member's best weights back. Original: mopo/models/bnn.py:BNN._set_state."""
+        """Restore every member's best weights. Original: mopo/models/bnn.py:BNN._set_state."""
         for best, variable in zip(self._best, self._variables, strict=True):
             variable.assign(best)
 

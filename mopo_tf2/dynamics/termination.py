@@ -13,7 +13,7 @@ from mopo_tf2.types import BoolArray, FloatArray, TerminationFn
 def never(
     observations: FloatArray, actions: FloatArray, next_observations: FloatArray
 ) -> BoolArray:
-    """Never end, not even on NaN (Q-28).
+    """End never, not even at NaN (Q-28).
 
     Original: mopo/static/halfcheetah.py:StaticFns.termination_fn;
         mopo/static/halfcheetahjump.py:StaticFns.termination_fn;
@@ -42,7 +42,7 @@ def hopper(
 def hopper_intended(
     observations: FloatArray, actions: FloatArray, next_observations: FloatArray
 ) -> BoolArray:
-    """As ``hopper``, with the test that was meant: |coordinate| < 100, as in gym's Hopper.
+    """As ``hopper``, with the intended test |coordinate| < 100, as in gym's Hopper.
 
     Original: gym/envs/mujoco/hopper.py:HopperEnv.step
     """
@@ -59,7 +59,7 @@ def _hopper(next_observations: FloatArray, below_100: FloatArray) -> BoolArray:
 def walker2d(
     observations: FloatArray, actions: FloatArray, next_observations: FloatArray
 ) -> BoolArray:
-    """End unless 0.8 < height < 2 and |angle| < 1; other coordinates may be anything (Q-28).
+    """End unless 0.8 < height < 2 and |angle| < 1; other coordinates are not tested (Q-28).
 
     Original: mopo/static/walker2d.py:StaticFns.termination_fn
     """
@@ -109,7 +109,7 @@ TERMINATION_FUNCTIONS: dict[str, TerminationFn] = {
 
 
 def find_termination_fn(name: str) -> TerminationFn:
-    """Return a termination function by domain, or a user's own by ``module:function``.
+    """Return a termination function by domain, or a user-defined one by ``module:function``.
 
     Raises:
         InputError: if there is no such domain, module or function.
@@ -133,10 +133,10 @@ def checked_terminals(
     actions: FloatArray,
     next_observations: FloatArray,
 ) -> BoolArray:
-    """Return what ``termination_fn`` says of B transitions, bool [B, 1].
+    """Return the result of ``termination_fn`` for B transitions, bool [B, 1].
 
     Raises:
-        InputError: if it returns something else.
+        InputError: if the result is not bool [B, 1].
     """
     terminals = np.asarray(termination_fn(observations, actions, next_observations))
     if terminals.shape != (len(observations), 1) or terminals.dtype != bool:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
@@ -13,6 +14,8 @@ from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.gradient_steps import CompiledSteps, adam, tf_values
 from mopo_tf2.progress import NoProgress, Progress
 from mopo_tf2.types import Transitions
+
+_EVALUATION_CHUNK = 4096
 
 
 class HoldoutSplit(NamedTuple):
@@ -25,12 +28,12 @@ class HoldoutSplit(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """What training an ensemble found.
+    """The result of training an ensemble.
 
     val_loss: mean hold-out MSE of the elites, snapshots restored, (reward units, O units)^2.
     holdout_losses: [E] float32, hold-out MSE of each member, snapshots restored.
     elites: members by hold-out loss, best first.
-    epochs: epochs trained.
+    epochs: number of epochs trained.
     """
 
     val_loss: float
@@ -78,7 +81,7 @@ class EnsembleTrainer:
     """Adam on the ensemble's objective, several gradient steps per compiled call.
 
     Args:
-        ensemble: what is trained, in place.
+        ensemble: trained in place.
 
     Original: mopo/models/bnn.py:BNN.finalize; mopo/models/bnn.py:BNN.train
     """
@@ -89,9 +92,10 @@ class EnsembleTrainer:
         self.optimizer = adam(self.config.model_lr, ensemble.trainable_variables)
         self._steps = CompiledSteps(self._step)
         self._compiled_squared_error = tf.function(ensemble.squared_error, jit_compile=True)
+        self._compiled_row_errors = tf.function(ensemble.row_errors, jit_compile=True)
 
     def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
-        """Gradients of the objective, one per trainable variable; None where it has no part.
+        """Gradients of the objective, one per trainable variable; None if it does not depend on it.
 
         Args:
             inputs: [E, B, O + A] float32.
@@ -116,8 +120,17 @@ class EnsembleTrainer:
         self._steps(inputs, targets)
 
     def holdout_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Mean squared error [E] float32 on rows [N, .] that all members share."""
-        return self._compiled_squared_error(inputs, targets).numpy()
+        """Mean squared error [E] float32 on rows [N, .] that all members share.
+
+        More than ``_EVALUATION_CHUNK`` rows are evaluated in chunks, so that memory does not grow
+        with the dataset where nothing is held out.
+        """
+        if len(inputs) <= _EVALUATION_CHUNK:
+            return self._compiled_squared_error(inputs, targets).numpy()
+        errors = map_in_chunks(
+            lambda *rows: [self._compiled_row_errors(*rows)], [inputs, targets], _EVALUATION_CHUNK
+        )[0]
+        return errors.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def train(
         self,
@@ -153,10 +166,10 @@ class EnsembleTrainer:
             targets: [N, 1 + O] float32, (reward, delta observation).
             random_state: advanced as described.
             max_epochs: None takes ``config.model_max_epochs``.
-            progress: told of steps and epochs.
+            progress: receives progress callbacks.
 
         Raises:
-            InputError: if nothing would be left to train on, or to hold out.
+            InputError: if there are too few rows to train on, or to hold any out.
             DivergenceError: if a hold-out loss becomes NaN or infinite.
 
         Original: mopo/models/bnn.py:BNN.train
@@ -223,7 +236,7 @@ class EnsembleTrainer:
             raise DivergenceError(
                 f"model training diverged: the hold-out loss of member {member} is "
                 f"{losses[member]} after epoch {epoch}. Check the scale of the data or lower "
-                "model_lr; nothing of this model was kept."
+                "model_lr; this model was not kept."
             )
         stop = snapshots.update(epoch, losses)
         progress.model_epoch(
@@ -241,7 +254,8 @@ class EnsembleTrainer:
             snapshots.restore()
             losses = self.holdout_losses(split.holdout_inputs, split.holdout_targets)
         else:
-            # D-11: without held-out rows the last weights stay and the members rank on the data.
+            # D-11: without held-out rows the last weights stay, and the members are ranked on the
+            # training rows.
             losses = self.holdout_losses(split.inputs, split.targets)
         num_elites = self.config.num_elites
         self.ensemble.elites = select_elites(losses, num_elites)

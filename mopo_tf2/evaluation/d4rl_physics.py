@@ -1,9 +1,9 @@
-"""Gymnasium's MuJoCo models rewritten so that they move as they did under MuJoCo 2.1.0.
+"""Rewriting of Gymnasium's MuJoCo models, so that they have the dynamics of MuJoCo 2.1.0.
 
 D4RL's data come from gym v2 on MuJoCo 2.1.0. Since 2.1.1 the mass and inertia of a capsule are
 exact; before, a capsule counted as a solid cylinder of length 2 half_length + radius. The rewriting
 computes every body's mass, centre and inertia by the old rule and writes them into the model as
-``<inertial>``, where they take the place of those that MuJoCo would derive from the geoms.
+``<inertial>``, which replaces the values that MuJoCo derives from the geoms.
 Changing the compiled model instead is not enough: other constants are derived from the masses.
 """
 
@@ -80,14 +80,14 @@ def with_old_inertias(xml: str, *, halve_margins: bool = False) -> str:
         xml: the text of an MJCF model whose bodies are made of capsules and spheres, with one
             ``<default>`` block without classes (as Gymnasium's half_cheetah, hopper, walker2d and
             ant).
-        halve_margins: also halve the contact margin of every geom. Right from MuJoCo 3.5 on, which
-            adds the margins of two geoms where it used to take the larger one.
+        halve_margins: also halve the contact margin of every geom. Needed from MuJoCo 3.5 on, which
+            adds the margins of two geoms instead of taking the larger one.
 
     Returns:
         The text of the rewritten model.
 
     Raises:
-        ValueError: if the model has something that this rule does not cover.
+        ValueError: if the model has elements that this rule does not cover.
     """
     root = ElementTree.fromstring(xml)
     compiler = root.find("compiler")

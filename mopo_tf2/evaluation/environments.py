@@ -1,9 +1,9 @@
-"""The tasks: gym v2's four and the paper's own, with D4RL's physics or with today's; the user's.
+"""The tasks: four of gym v2, those of the paper, and user-defined ones.
 
-``physics="d4rl"`` moves and rewards as gym v2 on MuJoCo 2.1.0 did, on which D4RL's data were
-collected; ``physics="gymnasium"`` is Gymnasium's plain v5 task (for the paper's own: its model and
-masses, with the same observations and rewards). No environment made here has a time limit of its
-own: episodes are cut by whoever runs them (Q-85).
+``physics="d4rl"`` has the dynamics and rewards of gym v2 on MuJoCo 2.1.0, with which D4RL's data
+were collected. ``physics="gymnasium"`` is Gymnasium's v5 task (for the paper's tasks: its model and
+masses, with the same observations and rewards). No environment made here has a time limit: the
+caller ends episodes (Q-85).
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ PHYSICS = ("d4rl", "gymnasium")
 
 
 class _D4RLPhysics(MujocoEnv):
-    """What the D4RL tasks differ in from the v5 class that stands behind this one."""
+    """The differences of the D4RL tasks from Gymnasium's v5 class, which follows in the bases."""
 
     _ctrl_cost_weight: float
 
@@ -49,7 +49,7 @@ class _D4RLPhysics(MujocoEnv):
         text = Path(self.fullpath).read_text(encoding="utf-8")
         xml = with_old_inertias(text, halve_margins=(major, minor) >= (3, 5))
         model = mujoco.MjModel.from_xml_string(xml)
-        # As the method that this one replaces: the picture may not outgrow its buffer.
+        # As in the replaced method: the picture must fit into its buffer.
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, self.width)
         model.vis.global_.offheight = max(model.vis.global_.offheight, self.height)
         return model, mujoco.MjData(model)
@@ -57,14 +57,14 @@ class _D4RLPhysics(MujocoEnv):
     def set_state(self, qpos: npt.NDArray[np.float64], qvel: npt.NDArray[np.float64]) -> None:
         """Set positions and velocities, orientations as unit quaternions.
 
-        D-84: MuJoCo 2.1.0 normalised those in place, today's leaves them as given; the first
-        observation of an Ant episode shows it.
+        D-84: MuJoCo 2.1.0 normalised them in place, current versions do not; it affects the first
+        observation of an Ant episode.
         """
         super().set_state(qpos, qvel)  # type: ignore[no-untyped-call]
         mujoco.mj_normalizeQuat(self.model, self.data.qpos)
 
     def control_cost(self, action: npt.NDArray[Any]) -> float:
-        """Return the v5 cost in gym v2's arithmetic: the sum in the type of the action.
+        """Return the v5 cost in gym v2's arithmetic: the sum has the type of the action.
 
         D-81: under NumPy 2 the product with a float32 sum would be float32.
         """
@@ -91,7 +91,7 @@ class D4RLHopper(_D4RLPhysics, HopperEnv):
 
     @property
     def is_healthy(self) -> bool:
-        """Upright, and the whole state finite, the two coordinates that v5 leaves out included."""
+        """Upright with a finite state, including the two coordinates that v5 does not test."""
         return bool(np.isfinite(self.state_vector()).all() and super().is_healthy)
 
 
@@ -110,8 +110,8 @@ class D4RLWalker2d(_D4RLPhysics, Walker2dEnv):
 class D4RLAnt(_D4RLPhysics, AntEnv):
     """The original's own Ant: observations [27] without contact forces, actions [8].
 
-    Reward: velocity along x - 0.5 |a|^2 + 1; terminal outside 0.2 <= z <= 1 or if not finite. The
-    1 is paid on the terminal step too, and contacts cost nothing.
+    Reward: velocity along x - 0.5 |a|^2 + 1, on the terminal step too, without contact costs.
+    Terminal outside 0.2 <= z <= 1 or if not finite.
 
     Original: mopo/env/ant.py:AntEnv.step; mopo/env/ant.py:AntEnv._get_obs
     """
@@ -142,7 +142,7 @@ class D4RLAntAngle(_D4RLPhysics, AntAngle):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Task:
-    """A built-in task; ``gymnasium`` is an id of Gymnasium's, or a class."""
+    """A built-in task; ``gymnasium`` is an id of Gymnasium or a class."""
 
     gymnasium: str | type[MujocoEnv]
     d4rl_class: type[_D4RLPhysics]
@@ -199,11 +199,11 @@ TASKS = tuple(_TASKS)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EnvironmentInfo:
-    """What a run records about its environment.
+    """The facts about its environment that a run records.
 
     Attributes:
         task: a name of ``TASKS``, the user's ``module:function``, or "none".
-        physics: "d4rl", "gymnasium", "own" for a task of the user's, or "none".
+        physics: "d4rl", "gymnasium", "own" for a user-defined task, or "none".
         obs_dim: size of an observation, O.
         act_dim: size of an action, A.
         action_low: [A] lower bounds of the simulator's actions.
@@ -225,17 +225,16 @@ class EnvironmentInfo:
 def make_environment(
     task: str, *, physics: str = "d4rl", render_mode: str | None = None
 ) -> gymnasium.Env[Any, Any]:
-    """Make one of the built-in tasks or the user's own.
+    """Make a built-in or user-defined task.
 
     Args:
         task: a name of ``TASKS``, or ``module:function``: a function that returns a Gymnasium (or
             old gym) environment with flat Box spaces. Modules in the current folder are found.
-        physics: "d4rl" or "gymnasium"; without meaning for a task of the user's.
-        render_mode: Gymnasium's; a function of the user's that has an argument of this name is
-            given it.
+        physics: "d4rl" or "gymnasium"; ignored for a user-defined task.
+        render_mode: Gymnasium's; passed to a user-defined function that has this argument.
 
     Raises:
-        InputError: if there is no such task or physics, or the user's own is unfit.
+        InputError: if there is no such task or physics, or the user-defined task is invalid.
 
     Original: softlearning/environments/adapters/gym_adapter.py:GymAdapter.__init__
     """
@@ -261,12 +260,12 @@ def make_environment(
 def no_environment_info(
     obs_dim: int, act_dim: int, action_bounds: tuple[Sequence[float], Sequence[float]] | None = None
 ) -> EnvironmentInfo:
-    """Describe a task of which there is nothing but data (D-144).
+    """Describe a task without a simulator (D-144).
 
     Args:
         obs_dim: O.
         act_dim: A.
-        action_bounds: low and high of the actions in the data's own units; None: -1 and 1.
+        action_bounds: low and high of the actions in the units of the data; None: -1 and 1.
     """
     low, high = action_bounds or ([-1.0] * act_dim, [1.0] * act_dim)
     return EnvironmentInfo(

@@ -1,4 +1,4 @@
-"""Episodes of one policy in several environments at once."""
+"""Evaluation episodes in several environments at once."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from mopo_tf2.types import BoolArray, FloatArray, PolicyFn
 
 
 class Episodes(NamedTuple):
-    """What n episodes came to, in the order of their environments.
+    """Results of n episodes, in the order of their environments.
 
     returns:    [n] float64, undiscounted sum of rewards.
     lengths:    [n] int64, number of steps.
-    terminated: [n] bool, True if the task ended, False if the time ran out.
+    terminated: [n] bool, True if the task ended, False at a time limit.
     """
 
     returns: npt.NDArray[np.float64]
@@ -24,10 +24,10 @@ class Episodes(NamedTuple):
 
 
 def evaluation_seeds(seed: int, epoch: int, n: int) -> list[int]:
-    """Reset seeds of the ``n`` evaluation episodes of ``epoch``, a function of the arguments only.
+    """Return the reset seeds of ``epoch``'s ``n`` evaluation episodes, from the arguments alone.
 
-    D-83: the original never seeds its environments (Q-83); here a resumed run evaluates as one
-    never interrupted.
+    D-83: the original never seeds its environments (Q-83); here a resumed run has the evaluation
+    episodes of one that was not interrupted.
 
     Args:
         seed: the run's seed, not negative.
@@ -64,24 +64,24 @@ def run_episodes(
 ) -> Episodes:
     """Run one episode in each environment, in lockstep, with one policy call a step.
 
-    The policy sees only the rows of the episodes that still run. As it is a function of each row,
-    an episode depends on its own environment and seed alone, up to the rounding of a batched
-    matrix product, which may differ with the number of rows. (D-35: the original runs one episode
-    after the other.)
+    The policy is called with the rows of the running episodes. Because it is a function of each
+    row, an episode depends only on its environment and seed, up to the rounding of a batched matrix
+    product, which may vary with the number of rows. (D-35: the original runs one episode after the
+    other.)
 
     Args:
         policy: [B, O] float32 -> [B, A] in [-1, 1], with B the number of running episodes.
-        environments: n environments without a time limit; each is reset with its seed. One that
-            truncates an episode by itself ends it.
+        environments: n environments without a time limit; each is reset with its seed. If one
+            truncates an episode, the episode ends.
         seeds: n reset seeds.
-        max_path_length: steps after which an episode is cut.
+        max_path_length: maximum length of an episode, in steps.
         on_step: called with (steps done, ``max_path_length``) after each step.
 
     Returns:
         n episodes.
 
     Raises:
-        ValueError: if numbers of environments and seeds differ or are 0, or the policy returns
+        ValueError: if the numbers of environments and seeds differ or are 0, or the policy returns
             actions of another shape.
         FloatingPointError: if the policy returns an action that is not finite.
 
@@ -91,7 +91,7 @@ def run_episodes(
     n = len(environments)
     if n == 0 or len(seeds) != n:
         raise ValueError(f"expected as many seeds as environments, got {len(seeds)} and {n}.")
-    # Plain numbers: adding to one element of an array takes ten times as long.
+    # Plain numbers: adding to an array element takes ten times as long.
     returns, lengths, terminated = [0.0] * n, [0] * n, [False] * n
     spaces: list[Any] = [environment.action_space for environment in environments]
     all_low = np.stack([space.low for space in spaces])

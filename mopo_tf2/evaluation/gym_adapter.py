@@ -1,6 +1,6 @@
 """Environments of the old ``gym`` behind Gymnasium's interface.
 
-Nothing here imports ``gym``: an environment is recognised by what it offers.
+Nothing here imports ``gym``: an environment is recognised by its methods and spaces.
 """
 
 from typing import Any
@@ -23,16 +23,16 @@ def looks_like_gym(environment: object) -> bool:
 
 
 class GymAdapter(gymnasium.Env[npt.NDArray[Any], npt.NDArray[Any]]):
-    """A gym environment, of any age, as a Gymnasium environment.
+    """A gym environment, of any version, as a Gymnasium environment.
 
     ``step`` may return (observation, reward, done, info) or Gymnasium's five values; with four,
-    ``info["TimeLimit.truncated"]`` tells a time limit from a terminal state. ``reset`` may return
-    the observation alone or with an info. A seed goes to the environment's ``seed`` method where
-    it has one (gym before 0.26), else to ``reset``.
+    ``info["TimeLimit.truncated"]`` distinguishes a time limit from a terminal state. ``reset`` may
+    return the observation alone or with an info. A seed is passed to the environment's ``seed``
+    method if it has one (gym before 0.26), otherwise to ``reset``.
 
     Args:
         environment: the gym environment, with flat Box spaces (``low``, ``high``, ``shape``).
-        render_mode: what ``render`` draws; gym before 0.26 is asked for it at every call.
+        render_mode: mode of ``render``; passed at every call to gym before 0.26.
 
     Raises:
         TypeError: if ``environment`` does not look like a gym environment with Box spaces.
@@ -56,10 +56,10 @@ class GymAdapter(gymnasium.Env[npt.NDArray[Any], npt.NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Start an episode; ``options`` are Gymnasium's and mean nothing to gym.
+        """Start an episode; ``options`` are ignored.
 
         Raises:
-            InputError: if the environment can be seeded in neither way.
+            InputError: if the environment cannot be seeded.
         """
         arguments: dict[str, Any] = {}
         if seed is not None:
@@ -85,7 +85,7 @@ class GymAdapter(gymnasium.Env[npt.NDArray[Any], npt.NDArray[Any]]):
     def step(
         self, action: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
-        """One step; see the class for what the gym environment may return.
+        """Take one step; see the class for what the gym environment may return.
 
         Raises:
             InputError: if it returned neither four nor five values.

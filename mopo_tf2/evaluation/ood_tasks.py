@@ -1,8 +1,8 @@
-"""The paper's out-of-distribution tasks: their rewards as formulas, and Gymnasium classes.
+"""The paper's out-of-distribution tasks: reward formulas and Gymnasium classes.
 
-Data are collected with one reward (halfcheetah-capped, ant-straight) and evaluated with another one
-(halfcheetah-jump, ant-angle) that the same formulas give for a simulator's step and for the rows
-of a file. The classes move by today's Gymnasium; ``environments`` gives them D4RL's physics.
+Data are collected with one reward (halfcheetah-capped, ant-straight), policies are trained and
+evaluated with another (halfcheetah-jump, ant-angle). The same formulas compute the rewards of
+simulator steps and of the rows of a file. ``environments`` adds D4RL's physics to the classes.
 """
 
 import dataclasses
@@ -43,8 +43,8 @@ def halfcheetah_jump_rewards(
 ) -> Vector:
     """Return min(v_x, 3) - 0.1 |a|^2 + 15 (z - z_init), Q-30: per row.
 
-    D-132: z_init is the height of the model's initial pose, not of the noisy reset: so the reward
-    is a function of what is observed.
+    D-132: z_init is the height of the model's initial pose, not of the noisy reset, so that the
+    reward is a function of the observation.
 
     Args:
         x_velocity: [...] float64, m/s.
@@ -93,11 +93,11 @@ Rewards = Callable[[Mapping[str, npt.NDArray[Any]]], Vector]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Relabelling:
-    """How the rewards of a task follow from the columns of a file.
+    """Computation of a task's rewards from the columns of a file.
 
     Attributes:
         family: the tasks that have the same dynamics, observations and stored columns.
-        needs: columns beside ``actions``.
+        needs: required columns besides ``actions``.
         rewards: from columns [N, ...] to rewards [N] float64.
     """
 
@@ -137,21 +137,21 @@ RELABELLINGS: dict[str, Relabelling] = {
     "ant-angle": _ant_relabelling(ANGLE),
     "ant-straight": _ant_relabelling(0.0),
 }
-"""By task. D-134: the columns are what the simulator measured in the step, stored with it; the
-torso's velocity and height are those of the last forward pass and do not follow from qpos."""
+"""By task. D-134: the columns hold what the simulator measured in each step. The torso's velocity
+and height are those of the last forward pass, which qpos does not determine."""
 
 
 class HalfCheetahCapped(HalfCheetahEnv):
-    """HalfCheetah that is paid for 3 m/s at most: collects the data of halfcheetah-jump.
+    """HalfCheetah rewarded for at most 3 m/s; it collects the data of halfcheetah-jump.
 
     Observations [18]: qpos[1:] [8], height of the torso, qvel [9]. The height is that of the last
-    forward pass, as the original's ``get_body_com`` gives it: one simulation step (0.01 s) before
-    qpos, but for the first observation of an episode.
+    forward pass, as from the original's ``get_body_com``: one simulation step (0.01 s) before qpos,
+    except in the first observation of an episode.
     """
 
     stored_infos: ClassVar[tuple[str, ...]] = ("x_velocity", "torso_height")
 
-    # Positional arguments too: Gymnasium copies an environment by making it anew from them.
+    # Positional arguments too: Gymnasium copies an environment by calling the class with them.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         size = self.data.qpos.size + self.data.qvel.size  # the height in place of qpos[0]
@@ -174,7 +174,7 @@ class HalfCheetahCapped(HalfCheetahEnv):
 
 
 class HalfCheetahJump(HalfCheetahCapped):
-    """halfcheetah-jump: as ``HalfCheetahCapped``, and paid for the height of its torso."""
+    """halfcheetah-jump: as ``HalfCheetahCapped``, with a reward for the height of the torso."""
 
     def _get_rew(
         self, x_velocity: float, action: npt.NDArray[Any]
@@ -184,9 +184,9 @@ class HalfCheetahJump(HalfCheetahCapped):
 
 
 class AntStraight(AntEnv):
-    """The original's Ant, paid for running along x: collects the data of ant-angle.
+    """The original's Ant, rewarded for running along x; it collects the data of ant-angle.
 
-    Observations [27], if made without contact forces; terminal outside 0.2 <= z <= 1 or if not
+    Observations [27], if created without contact forces. Terminal outside 0.2 <= z <= 1 or if not
     finite.
 
     Original: mopo/env/ant.py:AntEnv.step; mopo/env/ant.py:AntEnv._get_obs
@@ -212,6 +212,6 @@ class AntStraight(AntEnv):
 
 
 class AntAngle(AntStraight):
-    """ant-angle: as ``AntStraight``, paid for running 30 degrees off the x axis."""
+    """ant-angle: as ``AntStraight``, rewarded for running 30 degrees off the x axis."""
 
     angle: ClassVar[float] = ANGLE

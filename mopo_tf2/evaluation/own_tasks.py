@@ -1,4 +1,4 @@
-"""Environments of the user's own, named as ``module:function``."""
+"""User-defined environments, named as ``module:function``."""
 
 import inspect
 from typing import Any
@@ -12,7 +12,7 @@ from mopo_tf2.own_functions import import_function, one_line
 
 
 def make_own_environment(task: str, *, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
-    """Call the user's function and check what it returns by one reset and one step.
+    """Call the user's function and check the environment by one reset and one step.
 
     Args:
         task: ``module:function``.
@@ -20,7 +20,7 @@ def make_own_environment(task: str, *, render_mode: str | None = None) -> gymnas
 
     Raises:
         InputError: if the function cannot be imported or raises, does not return an environment,
-            its spaces are not flat boxes with finite action bounds, or it does not keep to them.
+            its spaces are not flat boxes with finite action bounds, or its observations differ.
     """
     function = import_function(task, "task")
     arguments: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""An environment whose every step is kept, in the columns of D4RL's files."""
+"""Recording of an environment's steps, in the columns of D4RL's files."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,25 +14,25 @@ Columns = dict[str, npt.NDArray[Any]]
 
 
 class Recorder:
-    """Steps one environment and records the rows, in order of time.
+    """Steps one environment and records every step, in order of time.
 
     Columns: ``observations``, ``actions`` (in [-1, 1]), ``rewards``, ``next_observations``
-    float32; ``terminals``, ``timeouts`` bool; where the simulator has them, ``infos/qpos`` and
-    ``infos/qvel`` float64, the state in which the action was taken; and ``infos/NAME`` float64 for
-    each entry of the step's info that the environment names in ``stored_infos``. An episode that
+    float32; ``terminals``, ``timeouts`` bool; for MuJoCo, ``infos/qpos`` and ``infos/qvel``
+    float64, the state in which the action was taken; and ``infos/NAME`` float64 for each entry of
+    the step's info that the environment lists in ``stored_infos``. An episode that
     reaches ``max_path_length`` ends with a timeout and no terminal.
 
     Args:
         environment: from ``make_environment``.
-        rows: how many there will be at most.
-        max_path_length: steps of an episode.
-        reset_seed: gives the seed of an episode's reset from its number (from 0); None leaves the
-            reset to the environment's own random state.
+        rows: maximum number of rows.
+        max_path_length: maximum length of an episode, in steps.
+        reset_seed: maps an episode's number (from 0) to the seed of its reset; None: the
+            environment's own random state.
 
     Attributes:
-        size: rows recorded.
-        returns: of the episodes that have ended.
-        ends: number of rows at the end of each of them.
+        size: number of recorded rows.
+        returns: of the completed episodes.
+        ends: number of rows at the end of each completed episode.
 
     Original: softlearning/samplers/simple_sampler.py:SimpleSampler.sample
     """
@@ -58,7 +58,7 @@ class Recorder:
 
     @property
     def observation(self) -> FloatArray:
-        """The present observation [O] float32; begins an episode if none is running."""
+        """The current observation [O] float32; starts an episode if none is running."""
         if self._observation is None:
             seed = self._reset_seed(len(self.returns))
             self._observation, _ = self._environment.reset(seed=seed)
@@ -66,14 +66,14 @@ class Recorder:
 
     @property
     def between_episodes(self) -> bool:
-        """Whether no episode is running: the state is then wholly in columns and returns."""
+        """Whether no episode is running; columns and returns then hold the whole state."""
         return self._observation is None
 
     def step(self, action: FloatArray) -> None:
-        """Take ``action`` [A], in [-1, 1], and record what happens."""
+        """Take ``action`` [A], in [-1, 1], and record the step."""
         observation, row = self.observation, self.size
-        # Rounded as the rescaling rounds, so that within bounds of -1 and 1 the stored action is
-        # the very one that was taken.
+        # Rounded as in the rescaling, so that with bounds of -1 and 1 the stored action equals the
+        # action that was taken.
         action = (np.asarray(action, np.float32) + np.float32(1.0)) - np.float32(1.0)
         action = np.clip(action, -1.0, 1.0)
         data = simulator_data(self._environment)
@@ -107,9 +107,9 @@ class Recorder:
         return {name: column[first : self.size] for name, column in self._columns.items()}
 
     def closed_columns(self) -> Columns:
-        """Return all rows as a file holds them: the last one ends an episode in any case.
+        """Return all rows as for a file: the last row always ends an episode.
 
-        What follows the last row is not in the file, so it is marked as a timeout.
+        Its successor is not in the file, so it is marked as a timeout unless it is terminal.
         """
         columns = self.columns()
         if self.size and not columns["terminals"][-1]:
@@ -120,7 +120,7 @@ class Recorder:
     def restore(
         self, columns: Mapping[str, npt.NDArray[Any]], returns: list[float], ends: list[int]
     ) -> None:
-        """Put back the rows of a recorder that was between two episodes.
+        """Restore the rows of a recorder that was between two episodes.
 
         Raises:
             KeyError: if a column is missing.
@@ -156,6 +156,6 @@ _COLUMNS = ("observations", "actions", "next_observations", "rewards", "terminal
 
 
 def simulator_data(environment: gymnasium.Env[Any, Any]) -> Any:
-    """Return MuJoCo's state object if the environment stands on MuJoCo, else None."""
+    """Return the state object of a MuJoCo environment; None for others."""
     data = getattr(environment.unwrapped, "data", None)
     return data if hasattr(data, "qpos") and hasattr(data, "qvel") else None

@@ -1,4 +1,4 @@
-"""A MuJoCo task stepped from states that are given as observations."""
+"""Steps of a MuJoCo task from states that are given as observations."""
 
 from typing import Any
 
@@ -12,17 +12,16 @@ from mopo_tf2.types import FloatArray
 
 
 class Simulator:
-    """Answers what the simulator itself would do in a state and with an action.
+    """Predicts next states with the simulator itself.
 
-    A state is rebuilt from its observation: the positions that an observation leaves out are those
-    of the root in the plane, on which nothing depends. Where an observation clips a velocity
-    (Hopper and Walker2d, at +-10), the clipped one is taken.
+    A state is rebuilt from its observation. An observation lacks only the root's position in the
+    plane, which has no effect. Clipped velocities (Hopper and Walker2d, at +-10) stay clipped.
 
     Args:
-        environment: stands on MuJoCo; its episode is lost.
+        environment: a MuJoCo environment; its current episode is lost.
 
     Raises:
-        InputError: if it does not, or its observations do not begin with positions and velocities.
+        InputError: if it is not one, or its observations are not positions and velocities.
     """
 
     def __init__(self, environment: gymnasium.Env[Any, Any]):
@@ -46,7 +45,7 @@ class Simulator:
             )
 
     def _set_state(self, observation: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Put the simulator into the state of ``observation`` [O]; return what it observes."""
+        """Set the simulator to the state of ``observation`` [O]; return its observation."""
         kept = self._nq - self._left_out
         qpos = np.concatenate([np.zeros(self._left_out), observation[:kept]])
         self._environment.set_state(qpos, np.asarray(observation[kept:], np.float64))

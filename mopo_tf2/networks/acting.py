@@ -1,4 +1,4 @@
-"""What every policy can do, whatever method trained it: act on the host, go to a file and back."""
+"""The interface of all policies: acting on the host, and export to files."""
 
 import abc
 import functools
@@ -44,7 +44,7 @@ class ExportablePolicy(abc.ABC):
         """
 
     def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return weights by name, and metadata: what an exported file holds.
+        """Return the content of an exported file: weights by name, and metadata.
 
         Original: mopo/algorithms/mopo.py:MOPO._log_policy
         """
@@ -53,7 +53,7 @@ class ExportablePolicy(abc.ABC):
 
     @classmethod
     def from_exported(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
-        """Return the policy that ``exported`` described.
+        """Return the policy that ``exported`` described, from files of older versions too.
 
         Raises:
             KeyError: if an array or an entry is missing.
@@ -71,13 +71,12 @@ class ExportablePolicy(abc.ABC):
     def acting(self, rows: int, seed: int = 0) -> PolicyFn:
         """Return the policy as evaluation runs it: a host function [B, O] -> [B, A] in [-1, 1].
 
-        It sees the weights as they are when it is called.
+        It uses the weights of the moment when it is called.
 
         Args:
-            rows: compiled for so many at once; more are taken in chunks, fewer are filled up. A
-                fixed shape keeps a row's action independent of how many others there are, to the
-                last bit.
-            seed: of whatever the policy draws; a deterministic one ignores it.
+            rows: compiled batch size; more rows are evaluated in chunks, fewer are padded. The
+                fixed shape makes a row's action independent of the other rows, to the last bit.
+            seed: of the policy's random draws; a deterministic policy ignores it.
 
         Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
         """
@@ -92,13 +91,13 @@ class ExportablePolicy(abc.ABC):
         """Return ``actions`` as a host function, compiled once per number of rows.
 
         Args:
-            actions: observations [B, O] float32, and what the rows share -> actions [B, A].
+            actions: observations [B, O] float32 and tensors that all rows share -> [B, A].
             rows: see ``acting``.
-            shared: shapes of what the rows share.
+            shared: shapes of the tensors that all rows share.
         """
         if rows not in self._compiled:
-            # Called a thousand times an epoch with a few rows: as a concrete function, without the
-            # checks of argument types, a call costs half as much.
+            # Called a thousand times per epoch with few rows: a concrete function skips the checks
+            # of argument types, which halves the cost of a call.
             self._compiled[rows] = tf.function(actions, jit_compile=True).get_concrete_function(
                 tf.TensorSpec([rows, self.obs_dim], tf.float32), *shared
             )

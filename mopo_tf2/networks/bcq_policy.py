@@ -1,4 +1,4 @@
-"""BCQ's policy: sample actions like the data's, perturb them, take the best."""
+"""BCQ's policy: sample actions like those in the data, perturb them, take the best."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -15,7 +15,7 @@ from mopo_tf2.types import FloatArray, PolicyFn
 
 
 class Perturbation(keras.layers.Layer):
-    """xi(s, a): moves an action by at most ``phi`` per component, and keeps it in [-1, 1].
+    """xi(s, a): changes an action by at most ``phi`` per component and keeps it in [-1, 1].
 
     Args:
         act_dim: A.
@@ -87,7 +87,7 @@ class BCQPolicy(ExportablePolicy):
 
         Args:
             observations: [B, O] float32.
-            latents: [n, L] float32, standard normal; clipped here. The rows share them.
+            latents: [n, L] float32, standard normal; clipped here. All rows share them.
         """
         rows, count = observations.shape[0], latents.shape[0]
         repeated = tf.repeat(observations, count, axis=0)
@@ -101,8 +101,8 @@ class BCQPolicy(ExportablePolicy):
         """See ``ExportablePolicy.acting``.
 
         Call number k draws one set of latent vectors from (``seed``, k), which its rows share
-        (D-122): so a row's action depends on its observation, ``seed`` and k, and not on which or
-        how many other rows there are.
+        (D-122). So a row's action depends on its observation, ``seed`` and k, but not on the other
+        rows.
         """
         shape = (self.num_actions, self.latent_dim)
         best_actions = self._on_host(self.best_actions, rows, tf.TensorSpec(shape, tf.float32))

@@ -20,21 +20,21 @@ def fan_in_truncated_normal(input_dim: int, seed: int) -> keras.initializers.Ini
 def glorot_uniform(input_dim: int, seed: int) -> keras.initializers.Initializer:
     """Return Keras' default for dense layers, which the original's critics use (Q-44).
 
-    ``input_dim`` is unused: Keras reads the fans off each member's own shape.
+    ``input_dim`` is unused: Keras takes the fans from each member's shape.
     """
     return keras.initializers.GlorotUniform(seed=seed)
 
 
 @keras.saving.register_keras_serializable(package="mopo_tf2")
 class EnsembleDense(keras.layers.Layer):
-    """``num_networks`` dense layers with weights of their own, applied in one batched product.
+    """``num_networks`` dense layers with separate weights, applied in one batched product.
 
     Args:
         units: outputs of each member.
         num_networks: E.
         activation: a name that ``keras.activations`` knows, or None; the original's are
             "relu", "tanh", "sigmoid", "softmax" and "swish".
-        seed: of the initial weights; each member is drawn with a seed of its own.
+        seed: of the initial weights; each member has a seed derived from it.
         initializer: (input_dim, seed) -> initializer of one member's [I, U] kernel.
 
     Call: inputs [B, I] (shared by all members) or [E, B, I] float32 -> [E, B, U] float32.

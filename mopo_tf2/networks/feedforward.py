@@ -15,8 +15,8 @@ class Feedforward(keras.layers.Layer):
     Args:
         hidden_layer_sizes: units of each hidden layer.
         output_size: units of the output.
-        num_networks: None for one network on [B, I] -> [B, U]; else this many networks that read
-            the same inputs and run as one batched product, [B, I] -> [E, B, U].
+        num_networks: None: one network, [B, I] -> [B, U]. Otherwise this many networks with the
+            same inputs run as one batched product, [B, I] -> [E, B, U].
         seed: of the initial weights.
 
     Original: softlearning/models/feedforward.py:feedforward_model

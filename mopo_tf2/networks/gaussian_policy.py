@@ -18,8 +18,8 @@ LOG_SCALE_BOUNDS = (-20.0, 2.0)
 def squash(shift: tf.Tensor, log_scale: tf.Tensor, latents: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Return actions and their log-density for standard normal latents.
 
-    ``action = tanh(shift + exp(log_scale) * latent)``. The density goes forward, from the latent:
-    ``log N(latent) - log|d action / d latent|``, finite at saturation (Q-41).
+    ``action = tanh(shift + exp(log_scale) * latent)``. The density is computed from the latent,
+    ``log N(latent) - log|d action / d latent|``, and so is finite at saturation (Q-41).
 
     Args:
         shift: [B, A] float32, mean before the squashing.
@@ -37,9 +37,9 @@ def squash(shift: tf.Tensor, log_scale: tf.Tensor, latents: tf.Tensor) -> tuple[
     )
     tanh = tfp.bijectors.Tanh()
     raw_actions = affine.forward(latents)
-    # Q-48: the original's base density sees the latent as it comes back from the raw action, with
-    # the rounding that a tiny scale amplifies (recorded: 1 % of log pi at exp(-20)). Written out,
-    # because TFP's own inverse would return the cached latent.
+    # Q-48: the original evaluates the base density at the latent recovered from the raw action,
+    # with rounding that a tiny scale amplifies (recorded: 1 % of log pi at exp(-20)). It is written
+    # out because TFP's inverse would return the cached latent.
     recovered = (raw_actions - shift) / tf.exp(log_scale)
     base = tfp.distributions.MultivariateNormalDiag(
         loc=tf.zeros_like(latents), scale_diag=tf.ones_like(latents)
@@ -51,7 +51,7 @@ def squash(shift: tf.Tensor, log_scale: tf.Tensor, latents: tf.Tensor) -> tuple[
 
 
 class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
-    """pi(a | s): a network gives shift and log scale of a Gaussian, squashed by tanh.
+    """pi(a | s): a Gaussian squashed by tanh; a network computes its shift and log scale.
 
     Args:
         act_dim: A.
@@ -93,7 +93,7 @@ class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
         return tf.tanh(shift)
 
     def log_pi(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
-        """Return log pi(a | s) [B, 1] of given actions [B, A], by atanh.
+        """Return log pi(a | s) [B, 1] of given actions [B, A], through atanh.
 
         NaN or infinite where an action is exactly -1 or 1, as in the original (Q-41).
 
@@ -105,7 +105,7 @@ class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
         return log_pi
 
     def diagnostics(self, observations: tf.Tensor, latents: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return mean and stddev (over rows and action components) of what the policy computes.
+        """Return mean and stddev of the policy's outputs, over rows and action components.
 
         Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.get_diagnostics
         """

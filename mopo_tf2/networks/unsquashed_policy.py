@@ -1,4 +1,4 @@
-"""The Gaussian policy without squashing: a network gives the mean, the stddev is a parameter."""
+"""The Gaussian policy without squashing: a network computes the mean, the stddev is a variable."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from mopo_tf2.seeding import spawn_seeds
 from mopo_tf2.types import FloatArray, PolicyFn
 
 OUTPUT_INITIAL_FACTOR = 1e-2
-"""Shrinks the initial kernel of the last layer, so that the first means are near 0, as in mjrl."""
+"""Factor on the last layer's initial kernel, so that the first means are near 0, as in mjrl."""
 
 
 def gaussian_log_pi(mean: tf.Tensor, log_std: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
@@ -47,7 +47,7 @@ def gaussian_kl(
 class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
     """pi(a | s) = N(mean(s), exp(log_std)^2), tanh hidden layers, log_std independent of s.
 
-    The density is that of the action as it is drawn; what model and environment get is that action
+    The density is that of the drawn action; the model and the environment receive this action
     clipped to [-1, 1] (D-117). Observations are standardised before the first layer.
 
     Args:
@@ -113,7 +113,7 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
         )
 
     def standardise(self, shift: FloatArray, scale: FloatArray) -> None:
-        """Let the network read ``(observation - shift) / scale``, each [O], scale above 0."""
+        """Set the standardisation ``(observation - shift) / scale``, each [O], scale above 0."""
         self.obs_shift.assign(shift)
         self.obs_scale.assign(scale)
 
@@ -133,11 +133,11 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
         return tf.clip_by_value(self(observations), -1.0, 1.0)
 
     def log_pi(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
-        """Return log pi(a | s) [B] of actions [B, A] as they were drawn, not clipped."""
+        """Return log pi(a | s) [B] of drawn actions [B, A], not clipped."""
         return gaussian_log_pi(self(observations), self.log_std.value, actions)
 
     def clip_log_std(self) -> None:
-        """Raise the log stddev to its minimum where it fell below."""
+        """Raise the log stddev to its minimum where it lies below."""
         self.log_std.assign(tf.maximum(self.log_std.value, self.min_log_std))
 
     def acting(self, rows: int, seed: int = 0) -> PolicyFn:

@@ -8,14 +8,14 @@ import tensorflow as tf
 from mopo_tf2.networks.feedforward import Feedforward
 
 LOG_STD_BOUNDS = (-4.0, 15.0)
-"""Bounds of the encoder's log standard deviation, of the authors' code of BCQ."""
+"""Bounds of the encoder's log standard deviation, as in the authors' code of BCQ."""
 
 
 class ActionEncoder(keras.layers.Layer):
     """E(z | s, a): the Gaussian of the latent vector of an action in a state.
 
-    Mean and log standard deviation are halves of one output layer; the authors' code has a layer
-    for each, which differs in the initial weights only (D-121).
+    Mean and log standard deviation are halves of one output layer. The authors' code has two
+    layers, which differ only in their initial weights (D-121).
 
     Args:
         latent_dim: L.
@@ -46,7 +46,7 @@ class ActionEncoder(keras.layers.Layer):
 
 
 class ActionDecoder(keras.layers.Layer):
-    """D(a | s, z): the action that a latent vector stands for in a state.
+    """D(a | s, z): the action that a latent vector encodes in a state.
 
     Args:
         act_dim: A.
@@ -77,7 +77,7 @@ class ActionDecoder(keras.layers.Layer):
 def kl_divergence(mean: tf.Tensor, log_std: tf.Tensor) -> tf.Tensor:
     """Return KL(N(mean, std^2) || N(0, 1)) in nats, averaged over batch AND latent size.
 
-    The divergence of a row is L times as much: this is how the authors' code of BCQ scales it.
+    The divergence of a row is L times this value; BCQ's authors scale it so.
 
     Args:
         mean: [B, L] float32.

@@ -1,7 +1,7 @@
 """The files of the original: its ensembles (``.mat``, ``.nns``) and run checkpoints (``.pkl``).
 
-They are read into plain arrays and sizes; neither ensemble nor policy is known here. What the files
-do not hold (Q-14): which members are elites, hold-out losses, and the optimisers.
+They are read into plain arrays and sizes, without the classes of ensemble and policy. The files do
+not hold the elites, the hold-out losses and the optimisers (Q-14).
 """
 
 from mopo_tf2.tf1_files.models import SavedModel, read_model, write_model

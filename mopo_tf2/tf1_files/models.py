@@ -30,7 +30,7 @@ class SavedModel:
         num_networks: E.
         hidden_dim: units of each hidden layer.
         num_hidden_layers: hidden layers of the trunk.
-        separate_mean_var: heads of their own for mean and variance.
+        separate_mean_var: whether mean and variance have separate heads.
         obs_dim: O.
         act_dim: A.
         weight_decays: per layer, the last for the heads; None if there is no ``.nns``.
@@ -47,16 +47,16 @@ class SavedModel:
 
 
 def read_model(folder: Path, name: str) -> SavedModel:
-    """Read ``NAME.mat`` or, if there is none, ``NAME_0.mat``, with the ``.nns`` files beside it.
+    """Read ``NAME.mat`` or, if it is missing, ``NAME_0.mat``, with the ``.nns`` files beside it.
 
-    The structure is told from the shapes; what the ``.nns`` say of it must agree.
+    The shapes determine the structure; the ``.nns`` must agree.
 
     Args:
         folder: where the files are.
         name: the model's name.
 
     Raises:
-        InputError: if there is no such file, it is damaged, or it is of another kind of ensemble.
+        InputError: if there is no such file, it is damaged, or it holds another kind of ensemble.
 
     Original: mopo/models/bnn.py:BNN.load_params; mopo/models/bnn.py:BNN._load_structure
     """
@@ -73,22 +73,22 @@ def read_model(folder: Path, name: str) -> SavedModel:
 def write_model(
     folder: Path, name: str, arrays: Mapping[str, npt.NDArray[Any]], weight_decays: Sequence[float]
 ) -> list[Path]:
-    """Write an ensemble as the original's loader looks for it: ``NAME.mat`` and ``NAME.nns``.
+    """Write an ensemble for the original's loader: ``NAME.mat`` and ``NAME.nns``.
 
     An ensemble with a variance head also has ``NAME_var.nns``. With one head for both, the text
-    repeats the last layer after each hidden one, as the original's own (Q-14).
+    repeats the last layer after each hidden one, as in the original (Q-14).
 
     Args:
-        folder: made if need be.
+        folder: created if it is missing.
         name: the model's name.
         arrays: by the names of ``GaussianEnsemble.named_variables``.
         weight_decays: per layer, the last for the heads.
 
     Returns:
-        The files, each written whole or not at all; the ``.mat`` last.
+        The files, each written atomically; the ``.mat`` last.
 
     Raises:
-        InputError: if the name or the arrays are unfit.
+        InputError: if the name or the arrays are invalid.
         OSError: if the folder cannot be written to.
 
     Original: mopo/models/bnn.py:BNN.save
@@ -130,7 +130,7 @@ def _read_mat(path: Path) -> dict[int, npt.NDArray[Any]]:
     """Return the entries "0", "1", ... of a ``.mat`` by number."""
     try:
         content = scipy.io.loadmat(path)
-    except Exception as error:  # damaged bytes raise whatever the parser trips over
+    except Exception as error:  # the parser raises many types on damaged bytes
         raise InputError(
             f"{path} is damaged or not a .mat file ({type(error).__name__}: {error})."
         ) from error
@@ -144,7 +144,7 @@ def _read_mat(path: Path) -> dict[int, npt.NDArray[Any]]:
 
 
 def _model_of_arrays(entries: Mapping[int, npt.NDArray[Any]], source: Path | str) -> SavedModel:
-    """Tell an ensemble's structure from its arrays in the original's order.
+    """Determine an ensemble's structure from its arrays in the original's order.
 
     Original: mopo/models/bnn.py:BNN.finalize (nonoptvars, then optvars)
     """

@@ -19,15 +19,15 @@ Weights = tuple[npt.NDArray[np.float32], ...]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SavedPolicy:
-    """What the original saved of a run.
+    """The policy and critics that the original saved in a run.
 
     Attributes:
         policy: kernel, bias, kernel, bias, ... float32; the last layer gives [shift, log scale].
-        critics: the same of each Q(s, a); empty if they are not in the file.
+        critics: likewise for each Q(s, a); empty if they are not in the file.
         hidden_layer_sizes: of the policy.
         obs_dim: O.
         act_dim: A.
-        epochs: policy-training epochs done; None if the file does not say.
+        epochs: number of policy-training epochs done; None if it is not in the file.
         variant: the run's configuration as the original resolved it, nested; empty if unknown.
     """
 
@@ -41,13 +41,13 @@ class SavedPolicy:
 
 
 def read_policy(path: Path) -> SavedPolicy:
-    """Read a ``checkpoint.pkl``. Nothing of the pickle is run (D-62).
+    """Read a ``checkpoint.pkl`` without running any of the pickle (D-62).
 
-    It names classes of the original and of Keras; NumPy arrays and plain containers are read, all
-    else becomes an inert placeholder. The critics are HDF5 files inside it.
+    NumPy arrays and plain containers are read; objects of the original's and of Keras' classes
+    become placeholders. The critics are HDF5 files inside the pickle.
 
     Raises:
-        InputError: if the file is missing, damaged, or holds no policy.
+        InputError: if the file is missing or damaged, or holds no policy.
 
     Original: examples/development/main.py:ExperimentRunner.picklables;
         softlearning/utils/keras.py:PicklableKerasModel.__getstate__
@@ -88,7 +88,7 @@ def _network(arrays: Sequence[Any], source: str) -> Weights:
     for array in arrays:
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
             raise InputError(f"{source} must hold arrays of floats, got {type(array).__name__}.")
-        # A plain array, that owns its memory: the pickle's are of a class of their own.
+        # A plain array that owns its memory: the pickle's arrays are of a subclass.
         weights.append(np.array(array, np.float32, subok=False))
     shapes = [weight.shape for weight in weights]
     kernels, biases = shapes[::2], shapes[1::2]
@@ -115,7 +115,7 @@ def _critic(saved: Any, inputs: int, path: Path) -> Weights:
             arrays = [_dataset(file, name) for name in _weight_names(file["model_weights"])]
     except InputError:
         raise
-    except Exception as error:  # damaged bytes raise whatever the library trips over
+    except Exception as error:  # the library raises many types on damaged bytes
         raise InputError(f"{source} is not a Keras file ({type(error).__name__}: {error}).") from (
             error
         )
@@ -146,7 +146,7 @@ def _texts(names: Any) -> list[str]:
 def _dataset(file: h5py.File, name: str) -> npt.NDArray[Any]:
     parts = name.strip("/").split("/")
     paths = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    # HDF5 can point into other files; a checkpoint has no business there.
+    # HDF5 can link to other files; a checkpoint must not.
     if any(not isinstance(file.get(path, getlink=True), h5py.HardLink) for path in paths):
         raise InputError(f"a critic refers to data outside itself ({name}); refused.")
     dataset = file[name]

@@ -1,4 +1,4 @@
-"""The text beside a model of the original: one line a layer (``.nns``)."""
+"""The text file beside a model of the original (``.nns``): one line per layer."""
 
 import dataclasses
 import re
@@ -41,11 +41,11 @@ class Layer:
 
 
 def structure_texts(layers: Sequence[Layer], *, separate: bool) -> dict[str, str]:
-    """Return the texts of an ensemble's files by what follows its name in theirs.
+    """Return the texts of an ensemble's files by the suffix that follows its name.
 
     Args:
         layers: the trunk, the head, and the variance head if there is one.
-        separate: whether there is one; it has a file of its own.
+        separate: whether there is a variance head, which has a separate file.
 
     Original: mopo/models/bnn.py:BNN.save
     """
@@ -60,18 +60,18 @@ def structure_texts(layers: Sequence[Layer], *, separate: bool) -> dict[str, str
 def read_weight_decays(
     mat: Path, layers: Sequence[Layer], *, separate: bool
 ) -> tuple[float, ...] | None:
-    """Return what the ``.nns`` beside a ``.mat`` say that its arrays do not.
+    """Return the weight decays, which only the ``.nns`` beside a ``.mat`` hold.
 
     Args:
         mat: the model's ``.mat``.
-        layers: the layers as its shapes tell them, with decays of 0.
+        layers: the layers by the shapes of the arrays, with decays of 0.
         separate: whether the last of them is a variance head.
 
     Returns:
         The weight decay of each layer, the last for the heads; None if there is no ``.nns``.
 
     Raises:
-        InputError: if a text is unfit or says another structure than the arrays.
+        InputError: if a text is invalid, or its structure differs from that of the arrays.
 
     Original: mopo/models/bnn.py:BNN._load_structure
     """

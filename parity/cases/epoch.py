@@ -50,7 +50,7 @@ class _ReplayedMOPO(MOPO):
         self.pool_sizes: list[int] = []
         self._blocks = {"actor_latents": 0, "critic_latents": 0}
 
-    def _sample_actions(self, observations: np.ndarray) -> np.ndarray:
+    def _sample_actions(self, observations: np.ndarray, chunk_size: int) -> np.ndarray:
         self.asked.append(observations)
         return self.recording[f"rollout_actions/{len(self.asked) - 1}"]
 

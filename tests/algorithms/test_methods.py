@@ -8,7 +8,7 @@ import pytest
 
 from mopo_tf2.algorithms.registry import ALGORITHMS, make_algorithm
 from mopo_tf2.checkpoints import load_arrays, save_arrays
-from mopo_tf2.config_fields import UnknownFieldError, from_dict, replace, to_dict
+from mopo_tf2.config_fields import from_dict, replace, to_dict
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.configs.methods import METHODS, TITLES, convert_config, find_method
 from mopo_tf2.dynamics.termination import never
@@ -18,7 +18,7 @@ from mopo_tf2.types import Transitions
 from tests.algorithms.tiny_methods import LOOP, TINY
 from tests.eager import eagerly
 
-ROWS, OBS_DIM, ACT_DIM = 60, 17, 6
+ROWS, OBS_DIM, ACT_DIM = 67, 17, 6  # 67 is no length of anything else
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +65,7 @@ def without_times(metrics):
 
 @pytest.fixture(scope="module", params=list(METHODS))
 def runs(request, make, tmp_path_factory):
-    """Three epochs in one go; one epoch with the same seed; two more from its checkpoint."""
+    """Two epochs in one go; one epoch with the same seed; the other one from its checkpoint."""
     method = request.param
     path = tmp_path_factory.mktemp("runs") / "checkpoint.npz"
     whole = make(method, 3)
@@ -95,7 +95,7 @@ def test_equal_seeds_give_equal_metrics(runs):
 
 
 def test_a_resumed_run_gives_the_metrics_of_one_that_never_stopped(runs):
-    assert len(runs["continued"]) == 2
+    assert len(runs["continued"]) == 1
     for got, expected in zip(runs["continued"], runs["rows"][1:], strict=True):
         np.testing.assert_equal(got, expected)
 
@@ -141,6 +141,19 @@ def test_the_exported_policy_acts_as_the_trained_one(runs):
     assert np.all(np.abs(actions) <= 1.0)
 
 
+def test_a_checkpoint_does_not_hold_the_dataset(runs):
+    assert ROWS not in {length for a in runs["whole"].arrays().values() for length in a.shape}
+
+
+def test_an_older_checkpoint_that_holds_the_dataset_is_read(runs, make):
+    arrays, counters = runs["whole"].arrays(), runs["whole"].counters()
+    old = {"environment_pool/rewards": np.zeros((9, 1), np.float32)}
+    again = make(runs["method"], 3)
+    again.restore({**arrays, **old}, {**counters, "environment_pool_pointer": 0})
+    for name, array in again.arrays().items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+
+
 def test_arrays_of_other_sizes_are_refused(runs, make):
     arrays = runs["whole"].arrays()
     name = next(name for name, array in arrays.items() if array.ndim >= 2 and "pool" not in name)
@@ -150,31 +163,10 @@ def test_arrays_of_other_sizes_are_refused(runs, make):
         )
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_configuration_survives_a_file(method):
-    config = tiny_config(method)
-    assert from_dict(METHODS[method], json.loads(json.dumps(to_dict(config)))) == config
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"epoch_length": "0"}, "epoch_length must be positive"),
-        ({"n_epochs": "many"}, "n_epochs expects a whole number"),
-        ({"eval_n_episodes": "-1"}, "eval_n_episodes must not be negative"),
-        ({"next_observations": "guess"}, "next_observations must be one of"),
-    ],
-)
-def test_unfit_values_are_refused_by_name(method, settings, words):
-    with pytest.raises(InputError, match=words):
-        tiny_config(method, **settings)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_unknown_field_is_refused(method):
-    with pytest.raises(UnknownFieldError, match="epoch_lenght"):
-        tiny_config(method, epoch_lenght=3)
+def test_every_configuration_survives_a_file():
+    for method in METHODS:
+        config = tiny_config(method)
+        assert from_dict(METHODS[method], json.loads(json.dumps(to_dict(config)))) == config
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].FIXED])

@@ -56,13 +56,6 @@ def test_rollouts_come_before_the_updates_of_every_model_train_freq_timesteps(sc
     assert metrics["train-steps"] == 7.0
 
 
-def test_rollouts_happen_once_an_epoch_if_model_train_freq_exceeds_it(schedule):
-    sizes = {"epoch_length": 2, "model_train_freq": 10, "rollout_batch_size": 50}
-    run = schedule(n_epochs=2, **sizes)
-    run.run()
-    assert run.events == ["rollouts", [0.005] * 2] * 2
-
-
 def test_updates_happen_every_n_steps_and_repeat(schedule):
     run = schedule(n_epochs=1, train_every_n_steps=4, n_train_repeat=2)
     run.run()
@@ -71,16 +64,11 @@ def test_updates_happen_every_n_steps_and_repeat(schedule):
 
 
 def test_target_critics_move_at_multiples_of_their_interval(schedule):
-    run = schedule(n_epochs=1, sac={"target_update_interval": 4})
+    sac = {"target_update_interval": 4, "updates_per_call": 4}
+    run = schedule(n_epochs=1, epoch_length=6, model_train_freq=6, sac=sac)
     run.run()
-    blocks = [event for event in run.events if event != "rollouts"]
-    assert blocks == [[0.005, 0.0, 0.0], [0.0, 0.005, 0.0]]
-
-
-def test_updates_are_split_into_blocks_of_updates_per_call(schedule):
-    run = schedule(n_epochs=1, model_train_freq=6, sac={"updates_per_call": 4})
-    run.run()
-    assert [len(event) for event in run.events if event != "rollouts"] == [4, 2]
+    # In blocks of updates_per_call.
+    assert run.events == ["rollouts", [0.005, 0.0, 0.0, 0.0], [0.005, 0.0]]
 
 
 def test_diagnostics_are_computed_on_a_batch_of_their_own(schedule, monkeypatch):
@@ -183,6 +171,17 @@ def test_evaluation_takes_the_mode_or_samples(schedule, deterministic):
     mopo, _ = evaluated(schedule, [environment], eval_deterministic=deterministic)
     mode = float(mopo.sac.policy.mode(np.zeros((1, 2), np.float32))[0, 0])
     assert np.allclose(environment.actions, mode, atol=1e-6) is deterministic
+
+
+def test_stochastic_evaluation_is_compiled_for_the_number_of_episodes(schedule, monkeypatch):
+    environments = [Counter(2), Counter(4)]
+    run = schedule(n_epochs=1, eval_deterministic=False, arguments={"environments": environments})
+    sizes, sample = [], run.mopo.sac.sample_actions
+    monkeypatch.setattr(
+        run.mopo.sac, "sample_actions", lambda *given: sizes.append(given[2]) or sample(*given)
+    )
+    run.run()
+    assert sizes == [2] * 4  # one episode runs alone at the end
 
 
 def test_without_environments_the_evaluation_is_nan(schedule):

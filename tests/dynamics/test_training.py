@@ -1,4 +1,4 @@
-"""Training of the ensemble: against recorded runs, and its rules on scripted losses."""
+"""Training of the ensemble: its rules on scripted losses, and its steps."""
 
 import itertools
 from types import SimpleNamespace
@@ -18,22 +18,17 @@ from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.progress import NoProgress
 from mopo_tf2.types import Transitions
 
-# The capped run takes the same path as these two; only its rows are checked, below.
-RECORDED_RUNS = ["bnn_train", "bnn_holdout_cap"]
-RECORDED_STEPS = ["bnn_joint_head", "bnn_separate_head", "bnn_deterministic"]
-
 
 class Log(NoProgress):
     """Keeps what training reports."""
 
     def __init__(self):
-        self.losses, self.since, self.steps = [], [], []
+        self.since, self.steps = [], []
 
     def model_step(self, epoch, done, total):
         self.steps.append((epoch, done, total))
 
     def model_epoch(self, epoch, holdout_losses, epochs_since_update, *limits):
-        self.losses.append(holdout_losses)
         self.since.append(epochs_since_update)
 
 
@@ -46,8 +41,8 @@ class Scripted(EnsembleTrainer):
         self.batches = []
         self.evaluated = []
 
-    def steps(self, inputs, targets, count=None):
-        self.batches += list(inputs[:count])
+    def steps(self, inputs, targets):
+        self.batches += list(inputs)
 
     def holdout_losses(self, inputs, targets):
         self.evaluated.append(inputs)
@@ -64,102 +59,6 @@ def numbered_rows(count):
 def scripted(config, script=None):
     script = itertools.repeat([3.0, 1.0, 2.0]) if script is None else script
     return Scripted(GaussianEnsemble(2, 1, config), script)
-
-
-@pytest.fixture(scope="module", params=RECORDED_RUNS)
-def run(request, load_recording, recorded_ensemble):
-    """A recorded training, repeated: recording, ensemble, result, reports."""
-    recording = load_recording(request.param)
-    max_epochs = int(recording["max_epochs"])
-    ensemble = recorded_ensemble(
-        recording,
-        "initial/",
-        num_elites=int(recording["num_elites"]),
-        model_batch_size=int(recording["batch_size"]),
-        model_holdout_ratio=float(recording["holdout_ratio"]),
-        model_max_epochs=None if max_epochs < 0 else max_epochs,
-        model_max_epochs_since_update=int(recording["max_epochs_since_update"]),
-    )
-    log = Log()
-    random_state = np.random.RandomState(int(recording["numpy_seed"]))
-    result = EnsembleTrainer(ensemble).train_on(
-        recording["inputs"], recording["targets"], random_state, progress=log
-    )
-    return recording, ensemble, result, log
-
-
-def test_training_takes_as_many_epochs_as_the_original(run):
-    recording, _, result, log = run
-    assert result.epochs == len(recording["epoch_holdout_losses"])
-    np.testing.assert_array_equal(log.since, recording["epochs_since_update"])
-
-
-def test_training_chooses_the_elites_of_the_original(run):
-    recording, ensemble, result, _ = run
-    assert result.elites == ensemble.elites == list(recording["elites"])
-
-
-def test_holdout_losses_of_every_epoch_equal_those_of_the_original(run):
-    recording, _, _, log = run
-    np.testing.assert_allclose(log.losses, recording["epoch_holdout_losses"], rtol=2e-5)
-
-
-def test_restored_losses_equal_those_of_the_original_snapshots(run):
-    recording, _, result, _ = run
-    np.testing.assert_allclose(result.holdout_losses, recording["snapshot_losses"], rtol=2e-5)
-    np.testing.assert_allclose(result.val_loss, recording["val_loss"], rtol=1e-5)
-
-
-def test_trained_weights_equal_those_of_the_original(run):
-    recording, ensemble, _, _ = run
-    for name, variable in ensemble.named_variables().items():
-        expected = recording[f"final/{name}"]
-        np.testing.assert_allclose(variable.numpy(), expected, rtol=0, atol=1e-5, err_msg=name)
-
-
-def test_scaler_is_fitted_exactly_as_the_original(run):
-    recording, ensemble, _, _ = run
-    np.testing.assert_array_equal(ensemble.scaler.mu.numpy(), recording["final/scaler/mu"])
-    np.testing.assert_array_equal(ensemble.scaler.sigma.numpy(), recording["final/scaler/sigma"])
-
-
-@pytest.fixture(scope="module", params=RECORDED_STEPS)
-def stepped(request, load_recording, recorded_ensemble):
-    """Twenty recorded gradient steps, repeated: recording, variables after 1 and after 20."""
-    recording = load_recording(request.param)
-    settings = {
-        "num_elites": int(recording["num_elites"]),
-        "deterministic": bool(recording["deterministic"]),
-    }
-    ensemble = recorded_ensemble(recording, "initial/", **settings)
-    trainer = EnsembleTrainer(ensemble)
-    after = {}
-    for k, chosen in enumerate(recording["batch_indices"][:, None], start=1):
-        trainer.steps(recording["inputs"][chosen], recording["targets"][chosen])
-        after[k] = {name: v.numpy() for name, v in ensemble.named_variables().items()}
-    return recording, after
-
-
-@pytest.mark.parametrize(("count", "prefix"), [(1, "after_1_step/"), (20, "after_20_steps/")])
-def test_gradient_steps_lead_to_the_weights_of_the_original(stepped, count, prefix):
-    recording, after = stepped
-    for name, variable in after[count].items():
-        expected = recording[prefix + name]
-        np.testing.assert_allclose(variable, expected, rtol=1e-5, atol=2e-6, err_msg=name)
-
-
-@pytest.mark.parametrize("case", [*RECORDED_RUNS, "bnn_train_capped"])
-def test_holdout_rows_and_bootstraps_are_those_of_the_original(case, load_recording, tiny_config):
-    recording = load_recording(case)
-    random_state = np.random.RandomState(int(recording["numpy_seed"]))
-    numbers = np.arange(len(recording["inputs"]))[:, None]
-    split = split_holdout(random_state, numbers, numbers, tiny_config())
-    held, kept = np.split(recording["permutation"], [int(recording["num_holdout"])])
-    np.testing.assert_array_equal(split.holdout_inputs[:, 0], held)
-    np.testing.assert_array_equal(split.inputs[:, 0], kept)
-    bootstraps = recording["bootstrap_indices"]
-    drawn = random_state.randint(len(kept), size=bootstraps.shape)
-    np.testing.assert_array_equal(drawn, bootstraps)
 
 
 def test_holdout_is_a_share_of_the_rows_up_to_the_cap(tiny_config):
@@ -278,7 +177,7 @@ def test_divergence_is_an_error_that_names_member_and_epoch(tiny_config):
         trainer.train_on(*numbered_rows(20), np.random.RandomState(0))
 
 
-def test_nan_in_the_targets_is_found_in_the_first_epoch(tiny_config):
+def test_nan_in_the_targets_is_found_in_the_first_epoch(tiny_config, eager):
     inputs, targets = numbered_rows(20)
     targets[:, 1] = np.nan
     trainer = EnsembleTrainer(GaussianEnsemble(2, 1, tiny_config()))
@@ -298,7 +197,7 @@ def trained_weights(config):
     return [v.numpy() for v in trainer.ensemble.trainable_variables], trainer
 
 
-def test_steps_per_call_have_no_effect_on_the_weights(tiny_config):
+def test_steps_per_call_have_no_effect_on_the_weights(tiny_config, eager):
     singly, _ = trained_weights(tiny_config(model_steps_per_call=1))
     blocks, trainer = trained_weights(tiny_config(model_steps_per_call=3))
     assert int(trainer.optimizer.iterations) == 16
@@ -306,9 +205,23 @@ def test_steps_per_call_have_no_effect_on_the_weights(tiny_config):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_partly_filled_block_is_not_compiled_anew(tiny_config):
+def test_many_rows_are_evaluated_in_chunks_with_the_same_losses(tiny_config, monkeypatch, eager):
     trainer = EnsembleTrainer(GaussianEnsemble(2, 1, tiny_config()))
-    block = np.zeros((3, 3, 4, 3), np.float32)
-    for count in (3, 2):
-        trainer.steps(block, block, count)
-    assert trainer._compiled_steps.experimental_get_tracing_count() == 1
+    rows = numbered_rows(20)
+    whole = trainer.holdout_losses(*rows)
+    monkeypatch.setattr(training, "_EVALUATION_CHUNK", 8)
+    seen = []
+    evaluate = trainer._compiled_row_errors
+    trainer._compiled_row_errors = lambda *chunk: seen.append(len(chunk[0])) or evaluate(*chunk)
+    np.testing.assert_allclose(trainer.holdout_losses(*rows), whole, rtol=1e-5)
+    assert seen == [8, 8, 8]
+
+
+def test_steps_lead_to_a_smaller_objective(tiny_config):
+    inputs, targets = numbered_rows(12)
+    trainer = EnsembleTrainer(GaussianEnsemble(2, 1, tiny_config(model_lr=1e-2)))
+    batch = np.broadcast_to(inputs[None, None], (20, 3, 12, 3))
+    before = float(trainer.ensemble.objective(batch[0], targets))
+    trainer.steps(batch, np.broadcast_to(targets[None, None], (20, 3, 12, 3)))
+    assert float(trainer.ensemble.objective(batch[0], targets)) < before
+    assert int(trainer.optimizer.iterations) == 20

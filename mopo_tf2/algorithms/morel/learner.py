@@ -1,4 +1,4 @@
-"""Model-based offline reinforcement learning: a pessimistic MDP, and planning in it."""
+"""Model-based offline reinforcement learning: planning in a pessimistic MDP."""
 
 import math
 import time
@@ -28,18 +28,19 @@ from mopo_tf2.algorithms.morel.npg import (
     policy_rows,
 )
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
+from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.configs.morel import MORELConfig
 from mopo_tf2.data.starts import episode_starts
 from mopo_tf2.dynamics.scaler import column_statistics
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
 from mopo_tf2.progress import Progress
-from mopo_tf2.types import FloatArray, PolicyFn, Transitions
+from mopo_tf2.types import FloatArray, Transitions
 
 POLICY_CHUNK = 2048
-"""Rows per turn of the loop over the steps of all paths: speed and memory only."""
+"""Rows per iteration of the loop over all steps of the paths; affects speed and memory only."""
 SMALLEST_VARIANCE = 1e-12
-"""Of the returns, as a divisor."""
+"""Lower bound of the returns' variance where it is a divisor."""
 _STEPS_PER_CALL = 64
 
 
@@ -53,10 +54,10 @@ def clone_behaviour(
     batch_size: int,
     progress: Progress,
 ) -> None:
-    """Fit the policy's mean to the data's actions by squared error; the log stddev stays.
+    """Fit the policy's mean to the actions in the data by squared error; the log stddev stays.
 
-    Sets the policy's standardisation from the data first, for 0 epochs too. Draws one permutation
-    per epoch; rows that fill no batch are left out of it.
+    Sets the policy's standardisation from the data first, even with 0 epochs. Draws one permutation
+    per epoch; an incomplete last batch is left out.
 
     MOReL paper (Kidambi et al. 2020), algorithm 1; mjrl's behavior_cloning with its MSE loss.
     """
@@ -86,8 +87,8 @@ class MOReL(OfflineAlgorithm):
     """MOReL on one dataset: algorithm 1 of the paper. Arguments as ``OfflineAlgorithm``.
 
     1. learn the dynamics from the data (``train_model``);
-    2. make the pessimistic MDP, with its unknown state-action detector (``train_model``);
-    3. optionally start from behaviour cloning (``train_model``);
+    2. build the pessimistic MDP, with its unknown state-action detector (``train_model``);
+    3. optionally initialise the policy by behaviour cloning (``train_model``);
     4. plan in the pessimistic MDP: natural policy gradient, one iteration per epoch.
 
     MOReL paper (Kidambi et al. 2020), algorithm 1.
@@ -134,11 +135,11 @@ class MOReL(OfflineAlgorithm):
 
     @property
     def policy(self) -> UnsquashedGaussianPolicy:
-        """What is planned with, evaluated and exported."""
+        """The policy that is trained, evaluated and exported."""
         return self._policy
 
     def train_model(self, max_epochs: int | None = None) -> None:
-        """Learn the dynamics, the threshold of the unknown, and the policy to start from."""
+        """Learn the dynamics, set the threshold, and initialise the policy."""
         config, dataset, started = self.config, self.environment_pool.stored(), time.monotonic()
         trainer = ResidualTrainer(
             self.ensemble,
@@ -175,7 +176,7 @@ class MOReL(OfflineAlgorithm):
         )
 
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
-        """Take one NPG iteration: paths, advantages, policy step, regression of the baseline."""
+        """Take one NPG iteration: paths, advantages, policy step, fit of the baseline."""
         config = self.config
         with clock.measure("times/epoch_rollout_model"):
             paths = self._paths()
@@ -255,16 +256,11 @@ class MOReL(OfflineAlgorithm):
             "policy/log-std-min": float(log_std.min()),
         }
 
-    def _evaluation_policy(self) -> PolicyFn:
-        if self.config.eval_deterministic:
-            return super()._evaluation_policy()
-
-        def act(observations: FloatArray) -> FloatArray:
-            noise = self._device_normal((len(observations), self.act_dim))
-            actions = self._compiled_sample(observations.astype(np.float32), noise).numpy()
-            return np.clip(actions, -1.0, 1.0)
-
-        return act
+    def _sample_actions(self, observations: FloatArray, chunk_size: int) -> FloatArray:
+        noise = self._device_normal((len(observations), self.act_dim)).numpy()
+        inputs = [observations.astype(np.float32), noise]
+        actions = map_in_chunks(lambda *rows: [self._compiled_sample(*rows)], inputs, chunk_size)[0]
+        return np.clip(actions, -1.0, 1.0)
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return dynamics, threshold, HALT reward, policy, and baseline with its optimiser."""

@@ -29,7 +29,7 @@ def centre_and_spread(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and mean absolute deviation of each column of data [N, D], each [D] float32.
 
     mjrl's transformations of inputs and outputs, in its nn_dynamics. D-111: a deviation below 1e-6
-    becomes 1, where mjrl adds 1e-8 to it, which would blow a constant column's rounding up.
+    becomes 1. mjrl adds 1e-8 instead, which would amplify the rounding of a constant column.
     """
     centre = data.mean(axis=0, dtype=np.float64)
     spread = np.abs(data - centre).mean(axis=0, dtype=np.float64)
@@ -41,15 +41,15 @@ class ResidualEnsemble:
     """E networks f(s, a) -> (reward, s' - s), trained on squared error.
 
     s' = s + output_scale * network((s, a) standardised) + output_shift. All members run as one
-    batched product and share the transformations. D-110: the reward is a further output of the same
-    network; mjrl has a separate reward network, or the task's own reward function.
+    batched product and share the transformations. D-110: the reward is an output of the same
+    network; mjrl has a separate reward network, or uses the task's reward function.
 
     Args:
         obs_dim: O.
         act_dim: A.
         num_networks: E.
         hidden_layer_sizes: units of each hidden layer, ReLU.
-        seed: of the initial weights; each member is drawn with a seed of its own.
+        seed: of the initial weights; each member has a seed derived from it.
 
     MOReL paper (Kidambi et al. 2020), section 4; mjrl's nn_dynamics.
     """
@@ -72,7 +72,7 @@ class ResidualEnsemble:
         self.output_shift, self.output_scale = _transformation("output", 1 + obs_dim)
 
     def fit_transformations(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Take shift and scale of inputs [N, O + A] and targets [N, 1 + O] from the data."""
+        """Set the transformations to the statistics of inputs [N, O + A], targets [N, 1 + O]."""
         for data, shift, scale in (
             (inputs, self.input_shift, self.input_scale),
             (targets, self.output_shift, self.output_scale),
@@ -107,7 +107,7 @@ class ResidualEnsemble:
         return outputs[:, :, 0], observations + outputs[:, :, 1:]
 
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return every variable by the name it has in checkpoints."""
+        """Return every variable by its name in checkpoints."""
         named = {f"network/{i}": variable for i, variable in enumerate(self.network.variables)}
         return {
             **named,
@@ -125,11 +125,11 @@ def _transformation(name: str, size: int) -> tuple[keras.Variable, keras.Variabl
 
 
 class ResidualTrainingResult(NamedTuple):
-    """What training found.
+    """The result of training.
 
-    holdout_losses: [E] float32, mean squared error on the held-out rows, outputs standardised; on
-        the training rows if none are held out.
-    epochs: epochs trained.
+    holdout_losses: [E] float32, mean squared error of the standardised outputs on the held-out
+        rows, or on training rows if none are held out.
+    epochs: number of epochs trained.
     """
 
     holdout_losses: np.ndarray
@@ -140,13 +140,13 @@ class ResidualTrainer:
     """Adam on the members' squared errors for a fixed number of epochs.
 
     Args:
-        ensemble: what is trained, in place.
+        ensemble: trained in place.
         lr: Adam's learning rate.
         batch_size: rows per member and gradient step.
         holdout_ratio: share of rows held out for the reported loss.
         max_holdout: upper bound on the held-out rows.
 
-    mjrl's nn_dynamics; D-112: held-out rows, which mjrl has not.
+    mjrl's nn_dynamics. D-112: mjrl holds no rows out.
     """
 
     def __init__(
@@ -179,11 +179,11 @@ class ResidualTrainer:
     ) -> ResidualTrainingResult:
         """Train for ``epochs``.
 
-        Draws a permutation [N] for the split, then uniforms [E, n] before each epoch: each member
-        sees the rows in an order of its own. Rows that fill no batch are left out of that epoch.
+        Draws a permutation [N] for the split, then uniforms [E, n] before each epoch, because each
+        member takes the rows in another order. An incomplete last batch is left out of the epoch.
 
         Raises:
-            InputError: if nothing would be left to train on.
+            InputError: if there are no rows to train on.
             DivergenceError: if a loss becomes NaN or infinite.
         """
         progress = progress or NoProgress()
@@ -252,10 +252,10 @@ def unknown_threshold(dataset_maximum: float, rule: str, coefficient: float) -> 
 
     Args:
         dataset_maximum: largest discrepancy on the dataset.
-        rule: "max" (D-113: the dataset's maximum itself), "coefficient_times_max" and
-            "max_over_coefficient" (the two readings that released versions have had), or "none":
-            infinity, nothing is unknown.
-        coefficient: of the two readings; ignored by the others.
+        rule: "max" (D-113: the dataset's maximum), "coefficient_times_max" and
+            "max_over_coefficient" (two released versions of MOReL), or "none": infinity, no pair
+            is unknown.
+        coefficient: of the two rules that use one.
 
     Raises:
         InputError: if there is no such rule.
@@ -272,11 +272,11 @@ def unknown_threshold(dataset_maximum: float, rule: str, coefficient: float) -> 
 
 
 class PessimisticStep(NamedTuple):
-    """What one step of the pessimistic model gives for B pairs; on the host.
+    """The result of one step of the pessimistic model for B pairs, on the host.
 
     next_observations: [B, O] float32, of the member that the row follows.
     rewards:           [B] float32; of halted rows the HALT reward, if ``halt`` is "halt".
-    halted:            [B] bool, the pair is unknown: nothing comes after.
+    halted:            [B] bool, the pair is unknown: the path ends.
     terminals:         [B] bool, the next state ends the task; False where halted.
     discrepancies:     [B] float32.
     """
@@ -289,18 +289,18 @@ class PessimisticStep(NamedTuple):
 
 
 class PessimisticModel:
-    """The learned dynamics with HALT in place of what they do not know.
+    """The learned dynamics, in which unknown state-action pairs lead to HALT.
 
-    A pair (s, a) with disc(s, a) above ``threshold`` leads to HALT. ``halt`` "halt": its reward is
-    ``halt_reward``, after which nothing comes; the absorbing state's rewards are gathered in this
-    one (the paper has -kappa at each step in HALT). "truncate" (D-114): the path
-    is cut there and counts as terminated, but the pair keeps its predicted reward.
+    A pair (s, a) is unknown if disc(s, a) exceeds ``threshold``. If ``halt`` is "halt", its reward
+    is ``halt_reward`` and the path ends: this one reward stands for all rewards in the absorbing
+    state (the paper has -kappa at each step in HALT). If ``halt`` is "truncate" (D-114), the path
+    ends there and counts as terminated, but the pair keeps its predicted reward.
 
-    Predictions that are not finite count as unknown, whatever the threshold.
+    Pairs with predictions that are not finite are unknown, whatever the threshold.
 
     Args:
-        ensemble: predicts.
-        termination_fn: says which next states end the task.
+        ensemble: the learned dynamics.
+        termination_fn: decides which next states end the task.
         halt: see above.
         chunk_size: rows per compiled call.
 
@@ -350,7 +350,7 @@ class PessimisticModel:
     def fit(
         self, transitions: Transitions, rule: str, coefficient: float, halt_reward_offset: float
     ) -> float:
-        """Set threshold and HALT reward from the dataset; return its largest discrepancy.
+        """Set threshold and HALT reward for the dataset; return its largest discrepancy.
 
         The HALT reward is the dataset's smallest reward minus ``halt_reward_offset``.
         """
@@ -363,7 +363,7 @@ class PessimisticModel:
     def step(
         self, observations: np.ndarray, actions: np.ndarray, members: np.ndarray
     ) -> PessimisticStep:
-        """Take one step from every row; draws nothing.
+        """Take one step from every row, without random draws.
 
         Args:
             observations: [B, O] float32.
@@ -386,18 +386,18 @@ class PessimisticModel:
         return PessimisticStep(next_observations, rewards, halted, terminals, disagreement)
 
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return threshold and HALT reward by the names they have in checkpoints."""
+        """Return threshold and HALT reward by their names in checkpoints."""
         return {"threshold": self.threshold, "halt_reward": self.halt_reward}
 
 
 class Paths(NamedTuple):
-    """N paths side by side, at most T steps long; what lies behind a path's end is 0.
+    """N paths side by side, at most T steps long; rows after a path's end are 0.
 
     observations: [T, N, O] float32.
     actions:      [T, N, A] float32, as drawn, not clipped.
     rewards:      [T, N] float32.
     lengths:      [N] int64, at least 1.
-    terminated:   [N] bool, nothing comes after the last step: halted, or the task ended.
+    terminated:   [N] bool, the path halted or the task ended; False if it reached T steps.
     halted:       [N] bool, the last pair is unknown to the model.
     """
 
@@ -417,16 +417,16 @@ def pessimistic_paths(
     members: np.ndarray,
     progress: Progress | None = None,
 ) -> Paths:
-    """Roll the policy out until each path halts, ends or has T steps.
+    """Roll the policy out until each path halts, ends or reaches T steps.
 
     Args:
         model: the pessimistic MDP.
         sample: the policy.
         starts: [N, O] float32, first states.
         latents: [T, N, A] float32, standard normal, the policy's noise; T is the horizon.
-        members: [N] int32, the ensemble member that each path follows (D-116: mjrl too rolls each
-            path out in one member; the paper leaves open which).
-        progress: told of each step.
+        members: [N] int32, the ensemble member that each path follows (D-116: as in mjrl; the
+            paper does not specify it).
+        progress: receives progress callbacks.
 
     MOReL paper (Kidambi et al. 2020), algorithm 1: planning in the pessimistic MDP.
     """

@@ -54,8 +54,8 @@ def discounted_sums(values: np.ndarray, discount: float) -> np.ndarray:
 def next_values(values: np.ndarray, lengths: np.ndarray, terminated: np.ndarray) -> np.ndarray:
     """Return V(s_{t+1}) of each step, [T, N].
 
-    Behind the last step of a path lies 0 if the path is terminated. If it only ran out of horizon,
-    the last value counts once more, as in mjrl.
+    After the last step of a path it is 0 if the path is terminated. If the path only reached the
+    horizon, it is V of the last state, as in mjrl.
 
     Args:
         values: [T, N], V(s_t).
@@ -78,15 +78,15 @@ def generalised_advantages(
     discount: float,
     gae_lambda: float,
 ) -> np.ndarray:
-    """Return A_t = sum_k (discount * lambda)^k delta_{t+k}, [T, N] float64, 0 behind the end.
+    """Return A_t = sum_k (discount * lambda)^k delta_{t+k}, [T, N] float64, 0 after the end.
 
     delta_t = r_t + discount * V(s_{t+1}) - V(s_t). Schulman et al. 2016, equation 16.
 
     Args:
-        rewards: [T, N], 0 behind the end of a path.
-        values: [T, N], V(s_t); what lies behind the end is ignored.
+        rewards: [T, N], 0 after the end of a path.
+        values: [T, N], V(s_t); rows after the end are ignored.
         lengths: [N] int, steps of each path, at least 1.
-        terminated: [N] bool, nothing comes after the last step; see ``next_values``.
+        terminated: [N] bool, see ``next_values``.
         discount: gamma.
         gae_lambda: lambda.
     """
@@ -120,10 +120,9 @@ def baseline_features(observations: np.ndarray, steps: np.ndarray) -> np.ndarray
 class ValueBaseline:
     """Regression of discounted returns on ``baseline_features``.
 
-    D-115: the network predicts returns in units of their own stddev about their mean, which are
-    taken anew at each fit; the last layer is rescaled then, so that the prediction does not jump.
-    mjrl regresses the raw returns, whose thousands Adam takes long to reach. Before the first fit
-    the prediction is 0.
+    D-115: the network predicts standardised returns. Each fit updates mean and stddev and rescales
+    the last layer, so that the prediction does not change. mjrl regresses the raw returns, which
+    may be in the thousands and take Adam long to reach. Before the first fit the prediction is 0.
 
     Args:
         obs_dim: O.
@@ -174,10 +173,10 @@ class ValueBaseline:
     ) -> None:
         """Regress ``returns`` [B] on ``features`` [B, F] for some passes in random order.
 
-        Draws one permutation per pass; rows that fill no batch are left out of that pass.
+        Draws one permutation per pass; an incomplete last batch is left out of the pass.
         """
         mean = float(returns.mean())
-        # Equal returns have no stddev; float32 resolves no less than this share of them well.
+        # Equal returns have no stddev; float32 resolves no smaller share of a return well.
         smallest = _SMALLEST_SCALE * max(1.0, abs(mean))
         self._rescale(mean, max(float(returns.std()), smallest))
         targets = ((returns - self.shift.numpy()) / self.scale.numpy()).astype(np.float32)[:, None]
@@ -193,7 +192,7 @@ class ValueBaseline:
             self._steps(features[rows], targets[rows])
 
     def _rescale(self, shift: float, scale: float) -> None:
-        """Change the units of the output and leave the prediction where it is."""
+        """Change the units of the output without changing the prediction."""
         output = self.network.dense_layers[-1]
         old_shift, old_scale = self.shift.numpy(), self.scale.numpy()
         if old_scale:  # else there is no prediction yet
@@ -203,7 +202,7 @@ class ValueBaseline:
         self.scale.assign(scale)
 
     def named_variables(self) -> dict[str, keras.Variable]:
-        """Return every variable, the optimiser's included, by the name it has in checkpoints."""
+        """Return every variable, the optimiser's included, by its name in checkpoints."""
         named = {"shift": self.shift, "scale": self.scale}
         parts = {"network": self.network.variables, "optimizer": self.optimizer.variables}
         for name, variables in parts.items():
@@ -219,7 +218,7 @@ def conjugate_gradient(
     Args:
         product: x -> A x, each [P] float32.
         right_side: b, [P] float32.
-        iterations: at most so many products.
+        iterations: maximum number of products.
 
     Returns:
         x, [P] float32.
@@ -266,14 +265,14 @@ def flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def unflat(vector: tf.Tensor, like: Sequence[tf.Variable]) -> list[tf.Tensor]:
-    """Cut a vector [P] into tensors of the shapes of ``like``."""
+    """Split a vector [P] into tensors with the shapes of ``like``."""
     sizes = [int(np.prod(variable.shape)) for variable in like]
     parts = tf.split(vector, sizes)
     return [tf.reshape(part, v.shape) for part, v in zip(parts, like, strict=True)]
 
 
 class PolicyRows(NamedTuple):
-    """Steps of paths in K chunks of C rows; rows that fill the last chunk up weigh 0.
+    """Steps of paths in K chunks of C rows; padding rows have weight 0.
 
     observations: [K, C, O] float32.
     actions:      [K, C, A] float32, as drawn.
@@ -295,14 +294,14 @@ def policy_rows(
     chunk_size: int,
     max_rows: int,
 ) -> tuple[PolicyRows, int]:
-    """Lay rows out in chunks of one fixed shape; return them and how many chunks are in use.
+    """Arrange rows in chunks of one fixed shape; return them and the number of chunks in use.
 
     Args:
         observations: [B, O].
         actions: [B, A].
         advantages: [B].
         chunk_size: C.
-        max_rows: largest B; the shape is that of so many, so that it is compiled once.
+        max_rows: largest B, which determines the shape, so that it is compiled once.
     """
     rows, chunks = len(observations), -(-max_rows // chunk_size)
     weights = np.full(rows, 1.0 / rows)
@@ -315,7 +314,7 @@ def policy_rows(
 
 
 class NaturalGradientResult(NamedTuple):
-    """What one step did; scalars.
+    """The result of one step; scalars.
 
     kl:               mean KL(old || new) on the rows, nats.
     surrogate_before: mean advantage, before the step.
@@ -335,7 +334,7 @@ class NaturalGradient:
     """One natural-gradient step of a policy per call, compiled.
 
     Args:
-        policy: moved in place.
+        policy: changed in place.
         step_size: delta, the normalised step size.
         iterations: of the conjugate gradient.
         damping: added to the Fisher matrix's diagonal.
@@ -423,7 +422,7 @@ class NaturalGradient:
         )
 
     def step(self, rows: PolicyRows, count: int) -> NaturalGradientResult:
-        """Move the policy by alpha (F + damping I)^-1 g on the first ``count`` chunks of rows."""
+        """Change the policy by alpha (F + damping I)^-1 g, from the first ``count`` chunks."""
         return self._compiled_step(rows, tf.constant(count))
 
     def _step(self, rows: PolicyRows, count: tf.Tensor) -> NaturalGradientResult:
