@@ -22,6 +22,7 @@ from mopo_tf2.types import Transitions
 
 SETTINGS = {"lr": 1e-2, "batch_size": 32, "holdout_ratio": 0.1, "max_holdout": 50}
 
+
 @pytest.fixture(scope="module")
 def transitions():
     """Linear dynamics in coordinates of very unlike units, with a constant third one."""
