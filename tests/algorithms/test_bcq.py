@@ -170,7 +170,7 @@ def test_a_compiled_block_equals_eager_steps(make, batch, noise):
     twice = Transitions(*(np.stack([column, column]) for column in batch))
     other = Noise(*(-part for part in noise))
     both = Noise(*(np.stack(pair) for pair in zip(noise, other, strict=True)))
-    block.update_block(twice, both)
+    block._updates(twice, both)
     for part in (noise, other):
         eager.update(batch, part)
     for name, variable in block.named_variables().items():

@@ -39,7 +39,7 @@ def test_kl_is_that_of_diagonal_normals():
 def test_network_is_a_tanh_network_on_standardised_observations():
     policy = make()
     policy.standardise(np.float32([1, 2, 3]), np.float32([2, 4, 8]))
-    first, second = policy.dense_layers
+    first, second = policy.network.dense_layers
     hidden = np.tanh((OBSERVATIONS - [1, 2, 3]) / [2, 4, 8] @ first.kernel.numpy())
     expected = hidden @ second.kernel.numpy()
     np.testing.assert_allclose(policy(OBSERVATIONS), expected, rtol=1e-4, atol=1e-7)
@@ -47,7 +47,7 @@ def test_network_is_a_tanh_network_on_standardised_observations():
 
 def test_samples_are_not_clipped_and_the_mode_is():
     policy = make(init_log_std=1.0)
-    policy.dense_layers[-1].bias.assign([3.0, -3.0])
+    policy.network.dense_layers[-1].bias.assign([3.0, -3.0])
     samples = policy.sample(OBSERVATIONS, np.full((5, 2), 2.0, np.float32)).numpy()
     np.testing.assert_allclose(samples, policy(OBSERVATIONS).numpy() + 2.0 * np.e, rtol=1e-6)
     np.testing.assert_array_equal(policy.mode(OBSERVATIONS), np.tile([1.0, -1.0], (5, 1)))

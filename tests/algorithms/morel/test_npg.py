@@ -129,7 +129,7 @@ def policy():
     policy = UnsquashedGaussianPolicy(ACT_DIM, (3,), init_log_std=-0.3, min_log_std=-9.0, seed=1)
     policy.build((None, OBS_DIM))
     # The output kernel starts near 0, where the first layer would hardly matter.
-    policy.dense_layers[-1].kernel.assign(100.0 * policy.dense_layers[-1].kernel)
+    policy.network.dense_layers[-1].kernel.assign(100.0 * policy.network.dense_layers[-1].kernel)
     return policy
 
 
