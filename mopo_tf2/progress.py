@@ -44,33 +44,5 @@ class Progress(Protocol):
         """Policy-training ``epoch`` ended with ``metrics`` (the row of progress.csv)."""
 
 
-class NoProgress:
+class NoProgress(Progress):
     """Ignores every callback: the default. Original: mopo/utils/logging.py:Silent."""
-
-    def model_step(self, epoch: int, done: int, total: int) -> None:
-        """See ``Progress.model_step``."""
-
-    def model_epoch(
-        self,
-        epoch: int,
-        holdout_losses: np.ndarray,
-        epochs_since_update: int,
-        max_epochs_since_update: int,
-        max_epochs: int | None,
-    ) -> None:
-        """See ``Progress.model_epoch``."""
-
-    def epoch_started(self, epoch: int, n_epochs: int) -> None:
-        """See ``Progress.epoch_started``."""
-
-    def rollout_step(self, done: int, total: int, states: int) -> None:
-        """See ``Progress.rollout_step``."""
-
-    def updates(self, done: int, total: int) -> None:
-        """See ``Progress.updates``."""
-
-    def evaluation_step(self, done: int, total: int) -> None:
-        """See ``Progress.evaluation_step``."""
-
-    def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
-        """See ``Progress.epoch_finished``."""

@@ -75,15 +75,14 @@ class BC(OfflineAlgorithm):
             loss = self.loss(observations, actions)
         minimise(self.optimizer, tape, loss, self._trained)
 
-    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, Any], dict[str, float]]:
         config = self.config
         with clock.measure("times/train"):
             for _, count in self._blocks(config.epoch_length, config.updates_per_call):
                 batches = self._dataset_batches(count, config.batch_size)
                 self._updates(batches.observations, batches.actions)
         batch = self._dataset_batches(1, config.batch_size)
-        values = self._compiled_diagnostics(batch.observations[0], batch.actions[0])
-        return {name: float(value) for name, value in values.items()}, {}
+        return self._compiled_diagnostics(batch.observations[0], batch.actions[0]), {}
 
     def _diagnostics(self, observations: tf.Tensor, actions: tf.Tensor) -> dict[str, tf.Tensor]:
         """Describe the policy on a batch; density and std only if the loss trains them."""

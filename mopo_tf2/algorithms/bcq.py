@@ -224,26 +224,16 @@ class BCQ(OfflineAlgorithm):
         """Return [critics, B, 1]."""
         return tf.concat([critic(observations, actions) for critic in critics], axis=0)
 
-    def update_block(self, batches: Transitions, noise: Noise) -> None:
-        """Take one gradient step per leading row: K steps in one compiled call.
-
-        Args:
-            batches: columns [K, B, width].
-            noise: as in ``update``, with a leading K.
-        """
-        self._updates(batches, noise)
-
-    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, Any], dict[str, float]]:
         config = self.config
         with clock.measure("times/train"):
             for _, count in self._blocks(config.epoch_length, config.updates_per_call):
                 batches = self._dataset_batches(count, config.batch_size)
-                self.update_block(batches, self._noise(count))
+                self._updates(batches, self._noise(count))
         batches = self._dataset_batches(1, config.batch_size)
         batch = Transitions(*(column[0] for column in batches))
         noise = Noise(*(part[0] for part in self._noise(1)))
-        values = self._compiled_diagnostics(batch, noise)
-        return {name: float(value) for name, value in values.items()}, {}
+        return self._compiled_diagnostics(batch, noise), {}
 
     def _noise(self, count: int) -> Noise:
         rows, size = self.config.batch_size, self.latent_dim

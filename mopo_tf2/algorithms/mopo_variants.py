@@ -1,7 +1,6 @@
 """MOPO variants that change one setting each: the baseline MBPO and the paper's ablations.
 
-They differ in the configuration (``mopo_tf2.configs.mopo_variants``) and run the same code as MOPO.
-Only the true penalty needs something more: the simulator.
+They differ in their configuration alone, except for the true penalty, which needs the simulator.
 """
 
 from collections.abc import Callable

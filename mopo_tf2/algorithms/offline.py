@@ -83,14 +83,14 @@ class OfflineAlgorithm(abc.ABC):
         """Return every variable that training changes, by its name in checkpoints."""
 
     @abc.abstractmethod
-    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
+    def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, Any], dict[str, float]]:
         """Train for one epoch.
 
         Args:
             clock: measures the parts of the epoch.
 
         Returns:
-            Diagnostics, which must be finite, and other metrics, which may be nan.
+            Diagnostics, scalars that must be finite, and other metrics, which may be nan.
         """
 
     def train_model(self, max_epochs: int | None = None) -> None:
@@ -127,6 +127,7 @@ class OfflineAlgorithm(abc.ABC):
     def _run_epoch(self) -> dict[str, float]:
         clock, started = Stopwatch(), time.monotonic()
         diagnostics, others = self._train_one_epoch(clock)
+        diagnostics = {name: float(value) for name, value in diagnostics.items()}
         refuse_divergence(diagnostics, self.epoch)
         with clock.measure("times/evaluation_paths"):
             evaluation = self._evaluate()
@@ -147,8 +148,7 @@ class OfflineAlgorithm(abc.ABC):
 
     def _blocks(self, total: int, size: int) -> Iterator[tuple[int, int]]:
         """Cut ``total`` gradient steps into blocks of ``size``; yield each one's start and length.
-
-        A block's steps are counted and reported once it is done.
+        A block is counted and reported once it is done.
         """
         for first in range(0, total, size):
             count = min(size, total - first)

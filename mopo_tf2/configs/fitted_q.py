@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from mopo_tf2.errors import InputError
+from mopo_tf2.config_fields import require, require_positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,10 +27,6 @@ class FittedQConfig:
     """Gradient steps per compiled call; affects speed only."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "num_critics", "lr", "batch_size", "tau", "steps_per_call"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be positive, got {getattr(self, name)}.")
-        if not 0.0 <= self.discount < 1.0:
-            raise InputError(f"discount must lie in [0, 1), got {self.discount}.")
-        if self.tau > 1.0:
-            raise InputError(f"tau must lie in (0, 1], got {self.tau}.")
+        require_positive(self, "steps", "num_critics", "lr", "batch_size", "tau", "steps_per_call")
+        require(0.0 <= self.discount < 1.0, f"discount must lie in [0, 1), got {self.discount}.")
+        require(self.tau <= 1.0, f"tau must lie in (0, 1], got {self.tau}.")

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mopo_tf2.data.sources import describe
 from mopo_tf2.errors import InputError
+from mopo_tf2.own_functions import one_line
 from mopo_tf2.types import Transitions
 
 PREFIX = "minari:"
@@ -54,7 +56,7 @@ def read_minari(dataset_id: str, *, allow_download: bool = True) -> tuple[Transi
     except Exception as error:
         # Minari raises ValueError, OSError, ImportError, KeyError and its remotes' own errors.
         raise InputError(
-            f"the Minari dataset {dataset_id} cannot be had or read ({_one_line(error)}); "
+            f"the Minari dataset {dataset_id} cannot be had or read ({one_line(error)}); "
             f"try 'minari download {dataset_id}' on a machine with a network."
         ) from error
     if not episodes:
@@ -89,17 +91,8 @@ def _episode(episode: Any, dataset_id: str) -> Transitions:
 
 def _vectors(values: Any, name: str, episode: int, dataset_id: str) -> npt.NDArray[np.float32]:
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "biuf":
-        found = (
-            f"an array {values.shape} of {values.dtype}"
-            if isinstance(values, np.ndarray)
-            else f"a {type(values).__name__}"
-        )
         raise InputError(
             f"{PREFIX}{dataset_id}: {name} of episode {episode} must be vectors of numbers "
-            f"[N, size], got {found}."
+            f"[N, size], got {describe(values)}."
         )
     return values.astype(np.float32, copy=False)
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -45,7 +45,7 @@ def read_contiguous(path: str | Path, *, obs_dim: int | None, act_dim: int | Non
     width = 2 * obs_dim + act_dim + 2
     if not isinstance(table, np.ndarray) or table.ndim != 2 or table.dtype.kind not in "biuf":
         raise InputError(
-            f"{path} must hold a table of numbers [N, {width}], got {_describe(table)}."
+            f"{path} must hold a table of numbers [N, {width}], got {describe(table)}."
         )
     if table.shape[1] != width:
         raise InputError(
@@ -78,7 +78,7 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """
     archive = _load_numpy(Path(path))
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InputError(f"{path} must be a .npz of named columns, got {_describe(archive)}.")
+        raise InputError(f"{path} must be a .npz of named columns, got {describe(archive)}.")
     with archive:
         try:
             columns = {name: archive[name] for name in archive.files}
@@ -175,7 +175,7 @@ def as_transitions(columns: Any, *, source: str) -> Transitions:
         InputError: if it is no such dict, or a column is missing or invalid.
     """
     if not isinstance(columns, Mapping):
-        raise InputError(f"{source} must hold a dict of columns, got {_describe(columns)}.")
+        raise InputError(f"{source} must hold a dict of columns, got {describe(columns)}.")
     needed = (*REQUIRED_COLUMNS, "next_observations")
     arrays = {name: np.asarray(columns[name]) for name in needed if name in columns}
     if "next_observations" not in arrays:
@@ -209,7 +209,8 @@ def _load_numpy(path: Path, mmap_mode: Any = None) -> Any:
         raise InputError(f"{path} is not a NumPy file that can be read: {error}") from error
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
+    """Return what kind of object ``value`` is, for messages."""
     if isinstance(value, np.ndarray):
         return f"an array {value.shape} of {value.dtype}"
     return f"a {type(value).__name__}"

@@ -200,7 +200,8 @@ def find_columns(header: Sequence[str], entries: Mapping[str, Any], source: str)
     """
     found: dict[str, Any] = {}
     for key, prefixes in _MANY.items():
-        found[key] = entries[key] if key in entries else _with_prefix(header, prefixes)
+        named = [name for name in header if name.startswith(prefixes)]
+        found[key] = entries.get(key, named)
     if "actions" not in entries and not found["actions"] and "action" in header:
         found["actions"] = ["action"]
     for key, names in _ONE.items():
@@ -280,10 +281,6 @@ def _successors(
             f"{len(observations)} observations."
         )
     return names
-
-
-def _with_prefix(header: Sequence[str], prefixes: tuple[str, ...]) -> list[str]:
-    return [name for name in header if name.startswith(prefixes)]
 
 
 def _suffix(name: str, prefixes: tuple[str, ...]) -> str:

@@ -49,8 +49,8 @@ def validate_columns(columns: Mapping[str, Column], *, source: str) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if missing:
         raise InputError(
-            f"{source} lacks {_listing(missing)}: expected observations [N, O], actions [N, A], "
-            f"rewards [N] and terminals [N], found {_listing(sorted(columns)) or 'nothing'}."
+            f"{source} lacks {', '.join(missing)}: expected observations [N, O], actions [N, A], "
+            f"rewards [N] and terminals [N], found {', '.join(sorted(columns)) or 'nothing'}."
         )
     for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
         if name in columns:
@@ -180,10 +180,6 @@ def validate(
         _warn_of_actions_out_of_bounds(
             transitions.actions, np.asarray(action_low), np.asarray(action_high), source
         )
-
-
-def _listing(names: list[str]) -> str:
-    return ", ".join(names)
 
 
 def _check_column(name: str, column: Column, source: str) -> None:

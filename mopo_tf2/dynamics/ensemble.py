@@ -152,8 +152,3 @@ class GaussianEnsemble:
         """Return the mean squared error [E] of each member; shapes as in ``losses``."""
         mean, _ = self(inputs)
         return losses.squared_error(mean, targets)
-
-    def row_errors(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Return each row's squared error, averaged over outputs, [B, E]; inputs [B, .]."""
-        mean, _ = self(inputs)
-        return tf.transpose(tf.reduce_mean(tf.square(mean - targets), axis=2))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
@@ -92,7 +91,6 @@ class EnsembleTrainer:
         self.optimizer = adam(self.config.model_lr, ensemble.trainable_variables)
         self._steps = CompiledSteps(self._step)
         self._compiled_squared_error = tf.function(ensemble.squared_error, jit_compile=True)
-        self._compiled_row_errors = tf.function(ensemble.row_errors, jit_compile=True)
 
     def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
         """Gradients of the objective, one per trainable variable; None if it does not depend on it.
@@ -122,15 +120,15 @@ class EnsembleTrainer:
     def holdout_losses(self, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Mean squared error [E] float32 on rows [N, .] that all members share.
 
-        More than ``_EVALUATION_CHUNK`` rows are evaluated in chunks, so that memory does not grow
-        with the dataset where nothing is held out.
+        In chunks, so that memory does not grow with the dataset where nothing is held out.
         """
-        if len(inputs) <= _EVALUATION_CHUNK:
-            return self._compiled_squared_error(inputs, targets).numpy()
-        errors = map_in_chunks(
-            lambda *rows: [self._compiled_row_errors(*rows)], [inputs, targets], _EVALUATION_CHUNK
-        )[0]
-        return errors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        total = np.zeros(self.config.num_networks)
+        for start in range(0, len(inputs), _EVALUATION_CHUNK):
+            rows = slice(start, start + _EVALUATION_CHUNK)
+            losses = self._compiled_squared_error(inputs[rows], targets[rows]).numpy()
+            total += len(inputs[rows]) * losses.astype(np.float64)
+        # Exact for a single chunk: float64 holds the product of a float32 and a row count.
+        return (total / len(inputs)).astype(np.float32)
 
     def train(
         self,

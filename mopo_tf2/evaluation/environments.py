@@ -268,27 +268,25 @@ def no_environment_info(
         action_bounds: low and high of the actions in the units of the data; None: -1 and 1.
     """
     low, high = action_bounds or ([-1.0] * act_dim, [1.0] * act_dim)
-    return EnvironmentInfo(
-        task=NO_ENVIRONMENT,
-        physics=NO_ENVIRONMENT,
-        obs_dim=obs_dim,
-        act_dim=act_dim,
-        action_low=tuple(low),
-        action_high=tuple(high),
-        gymnasium_version=importlib.metadata.version("gymnasium"),
-        mujoco_version=importlib.metadata.version("mujoco"),
-    )
+    return _info(NO_ENVIRONMENT, NO_ENVIRONMENT, obs_dim, low, high)
 
 
 def environment_info(
     environment: gymnasium.Env[Any, Any], task: str, *, physics: str = "d4rl"
 ) -> EnvironmentInfo:
     """Describe an ``environment`` that ``make_environment(task, physics=physics)`` made."""
-    low, high = environment.action_space.low, environment.action_space.high  # type: ignore[attr-defined]
+    space: Any = environment.action_space
+    obs_dim = int(np.prod(environment.observation_space.shape or ()))
+    return _info(task, "own" if ":" in task else physics, obs_dim, space.low, space.high)
+
+
+def _info(
+    task: str, physics: str, obs_dim: int, low: Sequence[float], high: Sequence[float]
+) -> EnvironmentInfo:
     return EnvironmentInfo(
         task=task,
-        physics="own" if ":" in task else physics,
-        obs_dim=int(np.prod(environment.observation_space.shape or ())),
+        physics=physics,
+        obs_dim=obs_dim,
         act_dim=len(low),
         action_low=tuple(float(value) for value in low),
         action_high=tuple(float(value) for value in high),

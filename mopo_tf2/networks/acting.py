@@ -27,29 +27,25 @@ class ExportablePolicy(abc.ABC):
     act_dim: int
 
     @abc.abstractmethod
-    def exported_variables(self) -> dict[str, keras.Variable]:
+    def _exported_variables(self) -> dict[str, keras.Variable]:
         """Return the variables by their names in exported files."""
 
     @abc.abstractmethod
-    def metadata(self) -> dict[str, Any]:
-        """Return the plain values that ``from_metadata`` needs, ``obs_dim`` and ``act_dim`` too."""
+    def _metadata(self) -> dict[str, Any]:
+        """Return the arguments of ``_from_metadata``, with ``obs_dim`` and ``act_dim``."""
 
     @classmethod
     @abc.abstractmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
-        """Build a policy of the sizes in ``metadata``, with initial weights.
-
-        Raises:
-            KeyError: if an entry is missing.
-        """
+    def _from_metadata(cls, metadata: dict[str, Any]) -> Self:
+        """Build a policy of the sizes in ``metadata``, with initial weights."""
 
     def exported(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return the content of an exported file: weights by name, and metadata.
 
         Original: mopo/algorithms/mopo.py:MOPO._log_policy
         """
-        arrays = {name: variable.numpy() for name, variable in self.exported_variables().items()}
-        return arrays, self.metadata()
+        arrays = {name: variable.numpy() for name, variable in self._exported_variables().items()}
+        return arrays, self._metadata()
 
     @classmethod
     def from_exported(cls, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Self:
@@ -59,8 +55,8 @@ class ExportablePolicy(abc.ABC):
             KeyError: if an array or an entry is missing.
             ValueError: if an array has another shape.
         """
-        policy = cls.from_metadata(metadata)
-        for name, variable in policy.exported_variables().items():
+        policy = cls._from_metadata(metadata)
+        for name, variable in policy._exported_variables().items():
             shape = tuple(variable.shape)
             if arrays[name].shape != shape:
                 raise ValueError(f"{name} must have the shape {shape}, got {arrays[name].shape}.")

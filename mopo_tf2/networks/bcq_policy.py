@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.networks.acting import ExportablePolicy
-from mopo_tf2.networks.feedforward import Feedforward
+from mopo_tf2.networks.feedforward import Feedforward, PairNetwork
 from mopo_tf2.networks.q_function import QFunctions
 from mopo_tf2.networks.variational_autoencoder import ActionDecoder
 from mopo_tf2.types import FloatArray, PolicyFn
 
 
-class Perturbation(keras.layers.Layer):
+class Perturbation(PairNetwork):
     """xi(s, a): changes an action by at most ``phi`` per component and keeps it in [-1, 1].
 
     Args:
@@ -40,15 +40,9 @@ class Perturbation(keras.layers.Layer):
         self.act_dim, self.phi = act_dim, phi
         self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
 
-    def build(
-        self, observations_shape: tuple[int | None, ...], actions_shape: tuple[int | None, ...]
-    ) -> None:
-        """Create the variables for inputs of size O + A."""
-        self.network.build((None, observations_shape[-1] + actions_shape[-1]))  # type: ignore[operator]
-
     def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Return clip(a + phi tanh(network(s, a)), -1, 1); see the class."""
-        change = self.phi * tf.tanh(self.network(tf.concat([observations, actions], axis=-1)))
+        change = self.phi * tf.tanh(self.outputs(observations, actions))
         return tf.clip_by_value(actions + change, -1.0, 1.0)
 
 
@@ -115,16 +109,14 @@ class BCQPolicy(ExportablePolicy):
 
         return act
 
-    def exported_variables(self) -> dict[str, keras.Variable]:
-        """See ``ExportablePolicy.exported_variables``."""
+    def _exported_variables(self) -> dict[str, keras.Variable]:
         return {
             f"{part}/{i}": variable
             for part, layer in self._parts().items()
             for i, variable in enumerate(layer.variables)
         }
 
-    def metadata(self) -> dict[str, Any]:
-        """See ``ExportablePolicy.metadata``."""
+    def _metadata(self) -> dict[str, Any]:
         return {
             "obs_dim": self.obs_dim,
             "act_dim": self.act_dim,
@@ -146,8 +138,7 @@ class BCQPolicy(ExportablePolicy):
         }
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
-        """See ``ExportablePolicy.from_metadata``."""
+    def _from_metadata(cls, metadata: dict[str, Any]) -> Self:
         observations, actions = (None, metadata["obs_dim"]), (None, metadata["act_dim"])
         decoder = ActionDecoder(metadata["act_dim"], metadata["decoder_hidden_sizes"])
         decoder.build(observations, (None, metadata["latent_dim"]))

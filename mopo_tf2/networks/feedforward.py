@@ -10,11 +10,12 @@ from mopo_tf2.seeding import spawn_seeds
 
 
 class Feedforward(keras.layers.Layer):
-    """ReLU hidden layers and a linear output, glorot-uniform kernels and zero biases (Q-44).
+    """Hidden layers and a linear output, glorot-uniform kernels and zero biases (Q-44).
 
     Args:
         hidden_layer_sizes: units of each hidden layer.
         output_size: units of the output.
+        activation: of the hidden layers.
         num_networks: None: one network, [B, I] -> [B, U]. Otherwise this many networks with the
             same inputs run as one batched product, [B, I] -> [E, B, U].
         seed: of the initial weights.
@@ -27,6 +28,7 @@ class Feedforward(keras.layers.Layer):
         hidden_layer_sizes: Sequence[int],
         output_size: int,
         *,
+        activation: str = "relu",
         num_networks: int | None = None,
         seed: int = 0,
     ):
@@ -35,7 +37,7 @@ class Feedforward(keras.layers.Layer):
         self.output_size = output_size
         self.num_networks = num_networks
         sizes = (*self.hidden_layer_sizes, output_size)
-        activations = ["relu"] * len(self.hidden_layer_sizes) + [None]
+        activations = [activation] * len(self.hidden_layer_sizes) + [None]
         self.dense_layers = [
             self._dense(units, activation, layer_seed)
             for units, activation, layer_seed in zip(
@@ -64,3 +66,23 @@ class Feedforward(keras.layers.Layer):
         for layer in self.dense_layers:
             outputs = layer(outputs)
         return outputs
+
+
+class PairNetwork(keras.layers.Layer):
+    """A ``Feedforward`` on the concatenation of two inputs, [B, I] and [B, J]: a base class.
+
+    Attributes:
+        network: set by the subclass.
+    """
+
+    network: Feedforward
+
+    def build(
+        self, first_shape: tuple[int | None, ...], second_shape: tuple[int | None, ...]
+    ) -> None:
+        """Create the variables for inputs of size I + J."""
+        self.network.build((None, first_shape[-1] + second_shape[-1]))  # type: ignore[operator]
+
+    def outputs(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+        """Return the network's outputs."""
+        return self.network(tf.concat([first, second], axis=-1))

@@ -128,12 +128,10 @@ class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
         """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
         return self._on_host(self.mode, rows)
 
-    def exported_variables(self) -> dict[str, keras.Variable]:
-        """See ``ExportablePolicy.exported_variables``."""
+    def _exported_variables(self) -> dict[str, keras.Variable]:
         return {str(i): variable for i, variable in enumerate(self.variables)}
 
-    def metadata(self) -> dict[str, Any]:
-        """See ``ExportablePolicy.metadata``."""
+    def _metadata(self) -> dict[str, Any]:
         return {
             "obs_dim": self.obs_dim,
             "act_dim": self.act_dim,
@@ -141,8 +139,7 @@ class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
         }
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
-        """See ``ExportablePolicy.from_metadata``."""
+    def _from_metadata(cls, metadata: dict[str, Any]) -> Self:
         policy = cls(metadata["act_dim"], metadata["hidden_layer_sizes"])
         policy.build((None, metadata["obs_dim"]))
         return policy

@@ -1,18 +1,14 @@
 """Q(s, a), several critics at once."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.networks.feedforward import Feedforward
-
-Shape = tuple[Any, ...]
+from mopo_tf2.networks.feedforward import Feedforward, PairNetwork
 
 
-class QFunctions(keras.layers.Layer):
+class QFunctions(PairNetwork):
     """``num_critics`` feed-forward critics of the same state and action, as one batched network.
 
     Call: observations [B, O], actions [B, A] float32 -> [num_critics, B, 1] float32, the expected
@@ -32,13 +28,9 @@ class QFunctions(keras.layers.Layer):
         self.num_critics = num_critics
         self.network = Feedforward(hidden_layer_sizes, 1, num_networks=num_critics, seed=seed)
 
-    def build(self, observations_shape: Shape, actions_shape: Shape) -> None:
-        """Create the variables for inputs of size O + A."""
-        self.network.build((None, observations_shape[-1] + actions_shape[-1]))
-
     def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Return Q(s, a) of every critic; see the class."""
-        return self.network(tf.concat([observations, actions], axis=-1))
+        return self.outputs(observations, actions)
 
     def critic_weights(self, critic: int) -> list[np.ndarray]:
         """Return kernel [I, U], bias [U], kernel, bias, ... of one critic, as Keras lists them."""

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from mopo_tf2.networks.acting import ExportablePolicy
-from mopo_tf2.seeding import spawn_seeds
+from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.types import FloatArray, PolicyFn
 
 OUTPUT_INITIAL_FACTOR = 1e-2
@@ -73,30 +73,13 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
     ):
         super().__init__()
         self.act_dim = act_dim
-        self.hidden_layer_sizes = tuple(hidden_layer_sizes)
         self.init_log_std, self.min_log_std = init_log_std, min_log_std
-        seeds = spawn_seeds(seed, len(self.hidden_layer_sizes) + 1)
-        self.dense_layers = [
-            keras.layers.Dense(
-                units,
-                activation,
-                kernel_initializer=keras.initializers.GlorotUniform(seed=layer_seed),
-            )
-            for units, activation, layer_seed in zip(
-                (*self.hidden_layer_sizes, act_dim),
-                ["tanh"] * len(self.hidden_layer_sizes) + [None],
-                seeds,
-                strict=True,
-            )
-        ]
+        self.network = Feedforward(hidden_layer_sizes, act_dim, activation="tanh", seed=seed)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the variables for observations [B, O]."""
-        shape = tuple(input_shape)
-        for layer in self.dense_layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        output = self.dense_layers[-1].kernel
+        self.network.build(input_shape)
+        output = self.network.dense_layers[-1].kernel
         output.assign(OUTPUT_INITIAL_FACTOR * output.value)
         self.log_std = self.add_weight(
             name="log_std",
@@ -119,10 +102,7 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
 
     def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Return the means [B, A] float32, not clipped, for observations [B, O]."""
-        outputs = (observations - self.obs_shift) / self.obs_scale
-        for layer in self.dense_layers:
-            outputs = layer(outputs)
-        return outputs
+        return self.network((observations - self.obs_shift) / self.obs_scale)
 
     def sample(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
         """Return actions [B, A], not clipped, for the given standard normal latents [B, A]."""
@@ -144,22 +124,19 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
         """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
         return self._on_host(self.mode, rows)
 
-    def exported_variables(self) -> dict[str, keras.Variable]:
-        """See ``ExportablePolicy.exported_variables``."""
+    def _exported_variables(self) -> dict[str, keras.Variable]:
         return {f"weights/{i}": variable for i, variable in enumerate(self.variables)}
 
-    def metadata(self) -> dict[str, Any]:
-        """See ``ExportablePolicy.metadata``."""
+    def _metadata(self) -> dict[str, Any]:
         return {
             "obs_dim": self.obs_dim,
             "act_dim": self.act_dim,
-            "hidden_layer_sizes": list(self.hidden_layer_sizes),
+            "hidden_layer_sizes": list(self.network.hidden_layer_sizes),
             "min_log_std": self.min_log_std,
         }
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
-        """See ``ExportablePolicy.from_metadata``."""
+    def _from_metadata(cls, metadata: dict[str, Any]) -> Self:
         policy = cls(
             metadata["act_dim"],
             metadata["hidden_layer_sizes"],

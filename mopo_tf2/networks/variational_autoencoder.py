@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
-from mopo_tf2.networks.feedforward import Feedforward
+from mopo_tf2.networks.feedforward import Feedforward, PairNetwork
 
 LOG_STD_BOUNDS = (-4.0, 15.0)
 """Bounds of the encoder's log standard deviation, as in the authors' code of BCQ."""
 
 
-class ActionEncoder(keras.layers.Layer):
+class ActionEncoder(PairNetwork):
     """E(z | s, a): the Gaussian of the latent vector of an action in a state.
 
     Mean and log standard deviation are halves of one output layer. The authors' code has two
@@ -32,20 +31,13 @@ class ActionEncoder(keras.layers.Layer):
         self.latent_dim = latent_dim
         self.network = Feedforward(hidden_layer_sizes, 2 * latent_dim, seed=seed)
 
-    def build(
-        self, observations_shape: tuple[int | None, ...], actions_shape: tuple[int | None, ...]
-    ) -> None:
-        """Create the variables for inputs of size O + A."""
-        self.network.build((None, observations_shape[-1] + actions_shape[-1]))  # type: ignore[operator]
-
     def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return mean and clipped log standard deviation; see the class."""
-        outputs = self.network(tf.concat([observations, actions], axis=-1))
-        mean, log_std = tf.split(outputs, 2, axis=-1)
+        mean, log_std = tf.split(self.outputs(observations, actions), 2, axis=-1)
         return mean, tf.clip_by_value(log_std, *LOG_STD_BOUNDS)
 
 
-class ActionDecoder(keras.layers.Layer):
+class ActionDecoder(PairNetwork):
     """D(a | s, z): the action that a latent vector encodes in a state.
 
     Args:
@@ -63,15 +55,9 @@ class ActionDecoder(keras.layers.Layer):
         self.act_dim = act_dim
         self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
 
-    def build(
-        self, observations_shape: tuple[int | None, ...], latents_shape: tuple[int | None, ...]
-    ) -> None:
-        """Create the variables for inputs of size O + L."""
-        self.network.build((None, observations_shape[-1] + latents_shape[-1]))  # type: ignore[operator]
-
     def call(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
         """Return the actions; see the class."""
-        return tf.tanh(self.network(tf.concat([observations, latents], axis=-1)))
+        return tf.tanh(self.outputs(observations, latents))
 
 
 def kl_divergence(mean: tf.Tensor, log_std: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,5 @@
 """What the tests of the algorithms share."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,6 @@ from mopo_tf2.dynamics.termination import never
 from mopo_tf2.types import Transitions
 from tests.eager import eagerly
 
-RECORDINGS = Path(__file__).parents[2] / "parity" / "recordings"
 TINY_ENSEMBLE = {
     "num_networks": 2,
     "num_elites": 1,
@@ -44,53 +41,6 @@ def eager():
 
 
 @pytest.fixture(scope="session")
-def load_recording():
-    """Return the arrays of a recorded case by its name."""
-
-    def load(case):
-        with np.load(RECORDINGS / f"{case}.npz") as file:
-            return {name: file[name] for name in file.files}
-
-    return load
-
-
-@pytest.fixture(scope="session")
-def set_networks():
-    """Set policy, critics and target critics of a SAC object from recorded arrays."""
-
-    def assign(sac, recording, prefix):
-        parts = {
-            "policy": sac.policy.set_weights,
-            "q1": lambda weights: sac.critics.set_critic_weights(0, weights),
-            "q2": lambda weights: sac.critics.set_critic_weights(1, weights),
-            "target_q1": lambda weights: sac.target_critics.set_critic_weights(0, weights),
-            "target_q2": lambda weights: sac.target_critics.set_critic_weights(1, weights),
-        }
-        for part, setter in parts.items():
-            setter([recording[f"{prefix}{part}/{i}"] for i in range(6)])
-
-    return assign
-
-
-@pytest.fixture(scope="session")
-def networks():
-    """Return every weight of a SAC object by the name it has in recordings."""
-
-    def read(sac):
-        parts = {
-            "policy": sac.policy.get_weights(),
-            "q1": sac.critics.critic_weights(0),
-            "q2": sac.critics.critic_weights(1),
-            "target_q1": sac.target_critics.critic_weights(0),
-            "target_q2": sac.target_critics.critic_weights(1),
-        }
-        named = {f"{part}/{i}": w for part, ws in parts.items() for i, w in enumerate(ws)}
-        return {**named, "log_alpha": sac.log_alpha.numpy()}
-
-    return read
-
-
-@pytest.fixture(scope="session")
 def dataset():
     """Forty random transitions of O = 2, A = 1."""
     randoms = np.random.RandomState(0)
@@ -103,7 +53,7 @@ def dataset():
 
 @pytest.fixture(scope="session")
 def tiny(dataset):
-    """Return a MOPO that compiles and trains in seconds, changed as asked."""
+    """Return a MOPO that trains in seconds, changed as asked."""
 
     def make(seed=0, *, ensemble=None, sac=None, arguments=None, **changes):
         config = MOPOConfig(

@@ -46,7 +46,7 @@ def test_log_likelihood_of_a_gaussian_through_tanh_is_the_closed_form(make):
 
 
 @pytest.mark.parametrize("bc_loss", ["log_likelihood", "mse"])
-def test_saturated_actions_leave_loss_and_weights_finite(dataset, bc_loss):
+def test_saturated_actions_leave_loss_and_weights_finite(dataset, bc_loss, eager):
     saturated = dataset._replace(actions=np.sign(dataset.actions))
     clone = BC(BCConfig(**TINY, bc_loss=bc_loss, eval_n_episodes=0), saturated, never)
     metrics = next(clone.train())
@@ -54,28 +54,21 @@ def test_saturated_actions_leave_loss_and_weights_finite(dataset, bc_loss):
     assert all(np.isfinite(np.asarray(v)).all() for v in clone.named_variables().values())
 
 
-def test_a_block_of_steps_equals_single_steps(make):
-    block, single = make(updates_per_call=6), make(updates_per_call=1)
-    next(block.train())
-    next(single.train())
-    for name, variable in block.named_variables().items():
-        other = np.asarray(single.named_variables()[name])
-        np.testing.assert_allclose(np.asarray(variable), other, rtol=1e-4, atol=1e-6)
-
-
-def test_mse_trains_the_mode_and_leaves_the_std_alone(make):
-    clone = make(bc_loss="mse")
+def test_mse_trains_the_mode_and_leaves_the_std_alone(make, eager):
+    clone = make(bc_loss="mse", epoch_length=4)
     kernel = clone.policy.variables[-2]
     before = kernel.numpy()
     next(clone.train())
     moved = np.abs(kernel.numpy() - before).max(axis=0)
     assert moved[0] > 0.0
     assert moved[1] == 0.0
+    # Blocks of three steps and of one.
+    assert clone.train_steps == int(clone.optimizer.iterations) == 4
 
 
 @pytest.mark.parametrize(
     ("bc_loss", "eval_deterministic"),
-    [("log_likelihood", True), ("log_likelihood", False), ("mse", True)],
+    [("log_likelihood", False), ("mse", True)],
 )
 def test_the_clone_reaches_the_mean_return_of_the_policy_it_saw(bc_loss, eval_deterministic):
     transitions, behaviour = rows_of(line_actions(1, 0.2), episodes=100, seed=1)
@@ -84,6 +77,7 @@ def test_the_clone_reaches_the_mean_return_of_the_policy_it_saw(bc_loss, eval_de
         eval_deterministic=eval_deterministic,
         policy_hidden_sizes=(32,),
         policy_lr=3e-3,
+        epoch_length=500,
         n_epochs=1,
         eval_n_episodes=20,
     )
@@ -97,12 +91,6 @@ def test_the_clone_reaches_the_mean_return_of_the_policy_it_saw(bc_loss, eval_de
     ("bc_loss", "names"),
     [("log_likelihood", {"loss", "mse", "log-pi", "std"}), ("mse", {"loss", "mse"})],
 )
-def test_an_untrained_std_is_not_reported(make, bc_loss, names):
+def test_an_untrained_std_is_not_reported(make, bc_loss, names, eager):
     metrics = next(make(bc_loss=bc_loss, updates_per_call=6).train())
     assert {n.removeprefix("policy/") for n in metrics if n.startswith("policy/")} == names
-
-
-def test_an_odd_rest_of_an_epoch_is_trained_too(make):
-    clone = make(epoch_length=4)
-    assert next(clone.train())["train-steps"] == 4
-    assert int(clone.optimizer.iterations) == 4

@@ -64,15 +64,10 @@ def test_reconstruction_is_the_mean_squared_error():
 
 
 def test_soft_clipped_value_is_the_best_mix_of_smaller_and_larger_critic():
-    # One state, three actions; two critics.
-    next_q = tf.constant([[[1.0], [5.0], [2.0]], [[3.0], [-3.0], [2.5]]])
-    # 0.75 min + 0.25 max: 1.5, -1.0, 2.125.
-    np.testing.assert_array_equal(soft_clipped_value(next_q, 0.75, 3), [[2.125]])
-
-
-def test_soft_clipped_value_keeps_the_states_apart():
-    next_q = tf.reshape(tf.constant([1.0, 2.0, 8.0, 4.0, 5.0, 6.0]), [1, 6, 1])
-    np.testing.assert_array_equal(soft_clipped_value(next_q, 0.75, 3), [[8.0], [6.0]])
+    # Two states with two actions each; two critics.
+    next_q = tf.constant([[[1.0], [5.0], [2.0], [8.0]], [[3.0], [-3.0], [2.5], [8.0]]])
+    # 0.75 min + 0.25 max: 1.5, -1.0 | 2.125, 8.0.
+    np.testing.assert_array_equal(soft_clipped_value(next_q, 0.75, 2), [[1.5], [8.0]])
 
 
 @pytest.mark.parametrize(("lmbda", "expected"), [(1.0, 1.0), (0.0, 3.0)])
@@ -159,8 +154,8 @@ def test_the_vae_is_moved_by_squared_error_and_weighted_divergence(make, batch, 
     np.testing.assert_allclose(bcq.steps[0][2], reconstruction + 0.25 * kl, rtol=1e-6)
 
 
-@pytest.mark.parametrize("tau", [0.0, 0.25, 1.0])
-def test_critics_and_perturbation_move_into_their_targets_by_tau(make, batch, noise, tau):
+def test_critics_and_perturbation_move_into_their_targets_by_tau(make, batch, noise):
+    tau = 0.25
     bcq = make(tau=tau)
     old = values([*bcq.target_critics, bcq.target_perturbation])
     bcq.update(batch, noise)
@@ -175,7 +170,7 @@ def test_a_compiled_block_equals_eager_steps(make, batch, noise):
     twice = Transitions(*(np.stack([column, column]) for column in batch))
     other = Noise(*(-part for part in noise))
     both = Noise(*(np.stack(pair) for pair in zip(noise, other, strict=True)))
-    block.update_block(twice, both)
+    block._updates(twice, both)
     for part in (noise, other):
         eager.update(batch, part)
     for name, variable in block.named_variables().items():
@@ -193,13 +188,13 @@ def test_bcq_finds_the_good_actions_in_mixed_data_and_bc_the_mixture():
     shared = {"n_epochs": 1, "eval_n_episodes": 10}
     bcq_config = BCQConfig(
         **shared,
-        epoch_length=2000,
+        epoch_length=1500,
         vae_hidden_sizes=(64, 64),
         perturbation_hidden_sizes=(32, 32),
         critic_hidden_sizes=(32, 32),
         discount=0.9,
     )
-    bc_config = BCConfig(**shared, policy_hidden_sizes=(32,), policy_lr=3e-3)
+    bc_config = BCConfig(**shared, epoch_length=300, policy_hidden_sizes=(32,), policy_lr=3e-3)
     returns = []
     for cls, config in ((BCQ, bcq_config), (BC, bc_config)):
         environments = [Line() for _ in range(10)]

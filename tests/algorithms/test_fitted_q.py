@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from mopo_tf2.algorithms.fitted_q import (
-    FittedQ,
     ValueScale,
     fitted_q_evaluation,
     fitted_q_target,
 )
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.data.starts import episode_starts
-from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.errors import DivergenceError
 from mopo_tf2.types import Transitions
 
 STATES = 5
@@ -60,7 +59,7 @@ def true_values(*, ends):
     return np.linalg.solve(np.eye(STATES) - DISCOUNT * after, 1.0 + np.arange(STATES))
 
 
-@pytest.mark.parametrize("ends", [True, False], ids=["ends", "goes round for ever"])
+@pytest.mark.parametrize("ends", [True, False], ids=["ends", "goes on for ever"])
 def test_estimate_is_the_value_of_the_policy(ends):
     data = chain(ends=ends)
     starts = data.observations[episode_starts(data)]
@@ -69,10 +68,12 @@ def test_estimate_is_the_value_of_the_policy(ends):
     assert estimate.mean == pytest.approx(expected, rel=0.03)
     assert estimate.values.min() <= estimate.mean <= estimate.values.max()
     assert estimate.history.shape == (10, 3)
+    assert estimate.bellman_error < 0.5
+    assert abs(estimate.drift) < 1.0
 
 
-def test_same_seed_gives_the_same_estimate_and_another_seed_another():
-    config = dataclasses.replace(CONFIG, steps=30)
+def test_same_seed_gives_the_same_estimate_and_another_seed_another(eager):
+    config = dataclasses.replace(CONFIG, steps=10)
     first, again, other = (
         fitted_q_evaluation(chain(), always(0.5), config, seed=seed).values for seed in (1, 1, 2)
     )
@@ -80,7 +81,7 @@ def test_same_seed_gives_the_same_estimate_and_another_seed_another():
     assert (first != other).all()
 
 
-def test_the_policy_is_asked_once_about_every_successor():
+def test_the_policy_is_asked_once_about_every_successor(eager):
     asked = []
 
     def policy(observations):
@@ -111,7 +112,7 @@ def test_scaled_rewards_have_the_fixed_point_of_the_task():
     assert scale.values(forever).item() == pytest.approx(3.0 / (1 - DISCOUNT), rel=1e-6)
 
 
-def test_start_values_are_those_of_the_logged_episodes():
+def test_start_values_are_those_of_the_logged_episodes(eager):
     path = np.arange(4, dtype=np.float32)[:, None]
     data = Transitions(path, path * 0, path + 1, np.ones((4, 1), np.float32), path > 9)
     config = dataclasses.replace(CONFIG, steps=10)
@@ -120,7 +121,7 @@ def test_start_values_are_those_of_the_logged_episodes():
     assert estimate.logged_return == pytest.approx(1 + 0.9 + 0.81 + 0.729)
 
 
-def test_rewards_that_are_not_finite_end_in_an_error():
+def test_rewards_that_are_not_finite_end_in_an_error(eager):
     data = chain()
     rewards = data.rewards.copy()
     rewards[3] = np.nan
@@ -130,29 +131,7 @@ def test_rewards_that_are_not_finite_end_in_an_error():
         )
 
 
-def test_values_that_the_rewards_do_not_allow_end_in_an_error():
-    config = dataclasses.replace(CONFIG, steps=200, lr=1e3)
+def test_values_that_the_rewards_do_not_allow_end_in_an_error(eager):
+    config = dataclasses.replace(CONFIG, steps=30, lr=1e4)
     with pytest.raises(DivergenceError, match="where the rewards of the data allow 0 to 50"):
         fitted_q_evaluation(chain(), always(0.5), config)
-
-
-def test_bellman_error_falls_with_training():
-    fit = FittedQ(chain(), always(0.5), CONFIG)
-    fit.train(50)
-    early = fit.bellman_error()
-    fit.train(1450)
-    assert fit.bellman_error() < early / 2
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"discount": 1.0}, r"discount must lie in \[0, 1\)"),
-        ({"steps": 0}, "steps must be positive"),
-        ({"num_critics": 0}, "num_critics must be positive"),
-        ({"tau": 1.5}, "tau must lie in"),
-    ],
-)
-def test_unfit_coefficients_are_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        FittedQConfig(**change)

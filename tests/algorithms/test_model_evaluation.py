@@ -62,7 +62,7 @@ def test_each_step_is_reported():
     assert seen == [(1, 9), (2, 9)]
 
 
-def test_mopo_without_environments_evaluates_in_its_model(tiny):
+def test_mopo_without_environments_evaluates_in_its_model(tiny, eager):
     algorithm = tiny(eval_n_episodes=3, model_eval_horizon=4, n_epochs=1)
     (metrics,) = algorithm.train()
     assert np.isnan(metrics["evaluation/return-average"])
@@ -70,9 +70,9 @@ def test_mopo_without_environments_evaluates_in_its_model(tiny):
     assert all(np.isfinite(metrics[name]) for name in MODEL_EVALUATION_KEYS)
 
 
-def test_evaluation_in_the_model_draws_from_no_stream_of_the_run(tiny):
-    with_evaluation = list(tiny(eval_n_episodes=3, model_eval_horizon=4).train())
-    without = list(tiny(eval_n_episodes=0).train())
+def test_evaluation_in_the_model_draws_from_no_stream_of_the_run(tiny, eager):
+    with_evaluation = list(tiny(eval_n_episodes=3, model_eval_horizon=4, n_epochs=2).train())
+    without = list(tiny(eval_n_episodes=0, n_epochs=2).train())
     for metrics, plain in zip(with_evaluation, without, strict=True):
         assert not any(name in plain for name in MODEL_EVALUATION_KEYS)
         assert metrics["Q_loss"] == plain["Q_loss"]

@@ -10,6 +10,7 @@ from mopo_tf2.algorithms.online_sac import OnlineSAC, reset_seed
 from mopo_tf2.config import SACConfig
 from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.errors import DivergenceError, InputError
+from tests.eager import eagerly
 
 TARGET = 0.6
 
@@ -53,7 +54,8 @@ def trained(steps: int = 60, seed: int = 0, **changes: Any) -> OnlineSAC:
 @pytest.fixture(scope="module")
 def finished() -> OnlineSAC:
     """A collection to look at, not to change."""
-    return trained()
+    with eagerly():
+        return trained()
 
 
 def everything(algorithm: OnlineSAC) -> dict[str, np.ndarray]:
@@ -105,13 +107,13 @@ def test_learning_improves_a_trivial_task() -> None:
     assert learned > random + 0.8
 
 
-def test_equal_seeds_give_equal_data_and_weights(finished: OnlineSAC) -> None:
+def test_equal_seeds_give_equal_data_and_weights(finished: OnlineSAC, eager: None) -> None:
     same = everything(trained())
     for name, values in everything(finished).items():
         np.testing.assert_array_equal(values, same[name], err_msg=name)
 
 
-def test_other_seeds_give_other_data_and_weights(finished: OnlineSAC) -> None:
+def test_other_seeds_give_other_data_and_weights(finished: OnlineSAC, eager: None) -> None:
     ours, theirs = everything(finished), everything(trained(seed=1))
     for name in ("columns/actions", "columns/observations", "sac/policy/0", "sac/critics/0"):
         assert not np.array_equal(ours[name], theirs[name])
@@ -119,7 +121,9 @@ def test_other_seeds_give_other_data_and_weights(finished: OnlineSAC) -> None:
 
 # Within the warm-up, and within a block: 45 steps are 25 after the warm-up, one past six blocks.
 @pytest.mark.parametrize("episodes", [1, 9])
-def test_a_restored_object_goes_on_bit_for_bit(finished: OnlineSAC, episodes: int) -> None:
+def test_a_restored_object_goes_on_bit_for_bit(
+    finished: OnlineSAC, episodes: int, eager: None
+) -> None:
     first = OnlineSAC(Aim(), config())
     while len(first.recorder.returns) < episodes:
         first.step()

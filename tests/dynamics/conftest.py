@@ -1,48 +1,18 @@
-"""What the tests of the dynamics model share: recordings as our own objects."""
-
-from pathlib import Path
+"""What the tests of the dynamics model share."""
 
 import numpy as np
 import pytest
 
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
-
-RECORDINGS = Path(__file__).parents[2] / "parity" / "recordings"
-
-
-@pytest.fixture(scope="session")
-def load_recording():
-    """Return the arrays of a recorded case by its name."""
-
-    def load(case):
-        with np.load(RECORDINGS / f"{case}.npz") as file:
-            return {name: file[name] for name in file.files}
-
-    return load
+from tests.eager import eagerly
 
 
-@pytest.fixture(scope="session")
-def recorded_ensemble():
-    """Return an ensemble of the recorded sizes with the parameters under ``prefix``."""
-
-    def build(recording, prefix, **settings):
-        mean_head = recording[f"{prefix}layers/4/weights"]
-        separate = f"{prefix}var_layers/0/weights" in recording
-        config = EnsembleConfig(
-            num_networks=mean_head.shape[0],
-            hidden_dim=mean_head.shape[1],
-            separate_mean_var=separate,
-            **settings,
-        )
-        obs_dim = recording[f"{prefix}max_logvar"].shape[1] - 1
-        act_dim = recording[f"{prefix}scaler/mu"].shape[1] - obs_dim
-        ensemble = GaussianEnsemble(obs_dim, act_dim, config)
-        for name, variable in ensemble.named_variables().items():
-            variable.assign(recording[prefix + name])
-        return ensemble
-
-    return build
+@pytest.fixture
+def eager():
+    """Run the test without compilation."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +31,18 @@ def tiny_config():
         return EnsembleConfig(**{**settings, **changes})
 
     return configure
+
+
+@pytest.fixture(scope="session")
+def small_ensemble(tiny_config):
+    """Return an ensemble of O = 2, A = 1 with every variable set at random, changed as asked."""
+
+    def make(**changes):
+        ensemble = GaussianEnsemble(2, 1, tiny_config(**changes))
+        randoms = np.random.RandomState(1)
+        for variable in ensemble.member_variables:
+            variable.assign(randoms.normal(size=variable.shape))
+        ensemble.scaler.fit(randoms.normal(2.0, 3.0, size=(50, 3)).astype(np.float32))
+        return ensemble
+
+    return make

@@ -1,15 +1,10 @@
-"""Branched rollouts: in a model that counts, and against recorded ones."""
+"""Branched rollouts: in a model that counts."""
 
 import numpy as np
-import pytest
 
-from mopo_tf2.data.batches import rollout_starts
-from mopo_tf2.data.replay_pool import ReplayPool, pool_of
-from mopo_tf2.dynamics.model_env import ModelEnvironment, ModelStep
+from mopo_tf2.dynamics.model_env import ModelStep
 from mopo_tf2.dynamics.rollouts import branched_rollouts
-from mopo_tf2.dynamics.termination import TERMINATION_FUNCTIONS
 from mopo_tf2.progress import NoProgress
-from mopo_tf2.types import Transitions
 
 
 class Countdown:
@@ -93,34 +88,3 @@ def test_progress_is_told_the_rows_of_each_step():
     log = Log()
     roll([2, 9, 1], 3, progress=log)
     assert log.seen == [(1, 3, 3), (2, 3, 2), (3, 3, 1)]
-
-
-@pytest.mark.parametrize("domain", ["hopper", "halfcheetah"])
-def test_model_pool_after_rollouts_equals_that_of_the_original(
-    domain, load_recording, recorded_ensemble
-):
-    everything = load_recording("model_rollouts")
-    recording = {k.removeprefix(f"{domain}/"): v for k, v in everything.items()}
-    ensemble = recorded_ensemble(recording, "params/", num_elites=len(recording["elites"]))
-    ensemble.elites = list(recording["elites"])
-    model = ModelEnvironment(
-        ensemble,
-        TERMINATION_FUNCTIONS[domain],
-        penalty_coeff=float(recording["penalty_coeff"]),
-        chunk_size=int(recording["rollout_batch_size"]),
-    )
-    environment_pool = pool_of(
-        Transitions(*(recording[f"env_pool/{name}"] for name in Transitions._fields)), None
-    )
-    capacity = int(recording["model_pool_max_size"])
-    model_pool = ReplayPool(capacity, ensemble.obs_dim, ensemble.act_dim)
-    random_state = np.random.RandomState(int(recording["rollout_numpy_seed"]))
-    starts = rollout_starts(environment_pool, int(recording["rollout_batch_size"]), random_state)
-    actions = (recording[f"actions/{k}"] for k in range(int(recording["num_actions"])))
-    length = int(recording["rollout_length"])
-    for step in branched_rollouts(model, lambda _: next(actions), starts, length, random_state):
-        model_pool.add(step.transitions)
-    for name, column in model_pool.stored()._asdict().items():
-        expected = recording[f"model_pool/{name}"]
-        np.testing.assert_allclose(column, expected, rtol=1e-5, atol=5e-6, err_msg=name)
-    assert model_pool.size / len(starts) == recording["mean_rollout_length"]

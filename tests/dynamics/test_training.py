@@ -210,11 +210,10 @@ def test_many_rows_are_evaluated_in_chunks_with_the_same_losses(tiny_config, mon
     rows = numbered_rows(20)
     whole = trainer.holdout_losses(*rows)
     monkeypatch.setattr(training, "_EVALUATION_CHUNK", 8)
-    seen = []
-    evaluate = trainer._compiled_row_errors
-    trainer._compiled_row_errors = lambda *chunk: seen.append(len(chunk[0])) or evaluate(*chunk)
+    seen, evaluate = [], trainer._compiled_squared_error
+    trainer._compiled_squared_error = lambda *chunk: seen.append(len(chunk[0])) or evaluate(*chunk)
     np.testing.assert_allclose(trainer.holdout_losses(*rows), whole, rtol=1e-5)
-    assert seen == [8, 8, 8]
+    assert seen == [8, 8, 4]
 
 
 def test_steps_lead_to_a_smaller_objective(tiny_config):

@@ -21,7 +21,7 @@ def perturbation_of(bias, phi):
     return layer
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def policy():
     decoder = ActionDecoder(2, (16,), seed=1)
     decoder.build((None, 3), (None, 4))
@@ -43,15 +43,6 @@ def test_a_perturbed_action_stays_in_bounds():
     actions = np.array([[0.9, 0.0]], np.float32)
     moved = perturbation_of(100.0, 0.25)(OBSERVATIONS[:1], actions)
     np.testing.assert_array_equal(moved, [[1.0, 0.25]])
-
-
-def test_perturbation_is_rebuilt_from_its_configuration():
-    layer = Perturbation(2, (4,), phi=0.1, seed=5)
-    rebuilt = Perturbation.from_config(layer.get_config())
-    for each in (layer, rebuilt):
-        each.build((None, 3), (None, 2))
-    actions = np.zeros((9, 2), np.float32)
-    np.testing.assert_array_equal(rebuilt(OBSERVATIONS, actions), layer(OBSERVATIONS, actions))
 
 
 def test_the_best_of_the_samples_is_taken(policy):
@@ -80,7 +71,7 @@ def test_another_seed_samples_other_actions(policy):
     assert not np.array_equal(policy.acting(9, 4)(OBSERVATIONS), policy.acting(9, 5)(OBSERVATIONS))
 
 
-@pytest.mark.parametrize("rows", [9, 4, 20])
+@pytest.mark.parametrize("rows", [9, 4])
 def test_an_action_does_not_depend_on_the_other_rows(policy, rows):
     together = policy.acting(rows, 4)(OBSERVATIONS)
     assert together.shape == (9, 2)
@@ -91,30 +82,32 @@ def test_an_action_does_not_depend_on_the_other_rows(policy, rows):
 
 def test_actions_follow_the_weights(policy):
     act = policy.acting(9, 4)
-    act(OBSERVATIONS)
-    for layer in (policy.decoder, policy.perturbation):
+    layers = policy.decoder, policy.perturbation
+    kept = [layer.get_weights() for layer in layers]
+    for layer in layers:
         layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
     np.testing.assert_array_equal(act(OBSERVATIONS), np.zeros((9, 2)))
+    for layer, weights in zip(layers, kept, strict=True):
+        layer.set_weights(weights)
 
 
 def test_an_exported_policy_acts_as_before(policy):
     arrays, metadata = policy.exported()
-    assert (metadata["obs_dim"], metadata["act_dim"]) == (3, 2)
+    # As the first version wrote them.
+    parts = {"decoder": 4, "perturbation": 4, "critic": 4}
+    assert set(arrays) == {f"{part}/{i}" for part, count in parts.items() for i in range(count)}
+    assert metadata == {
+        "obs_dim": 3,
+        "act_dim": 2,
+        "latent_dim": 4,
+        "num_actions": 7,
+        "latent_clip": 0.5,
+        "phi": 0.05,
+        "decoder_hidden_sizes": [16],
+        "perturbation_hidden_sizes": [8],
+        "critic_hidden_sizes": [8],
+    }
     restored = BCQPolicy.from_exported(arrays, metadata)
     np.testing.assert_array_equal(
         restored.acting(9, 4)(OBSERVATIONS), policy.acting(9, 4)(OBSERVATIONS)
     )
-
-
-def test_a_missing_array_is_refused(policy):
-    arrays, metadata = policy.exported()
-    del arrays["critic/0"]
-    with pytest.raises(KeyError):
-        BCQPolicy.from_exported(arrays, metadata)
-
-
-def test_an_array_of_another_shape_is_refused(policy):
-    arrays, metadata = policy.exported()
-    arrays["decoder/0"] = np.zeros((1, 1), np.float32)
-    with pytest.raises(ValueError):
-        BCQPolicy.from_exported(arrays, metadata)

@@ -65,11 +65,3 @@ def test_biases_start_at_zero(num_networks):
 def test_layers_of_equal_shape_start_from_different_weights():
     kernels = built(3, 3, 3).get_weights()[::2]
     assert np.abs(kernels[0] - kernels[1]).min() > 0
-
-
-@pytest.mark.parametrize("num_networks", [None, 2])
-def test_network_rebuilt_from_its_configuration_has_the_same_weights(num_networks):
-    network = built(8, 2, num_networks=num_networks, seed=9)
-    twin = Feedforward.from_config(network.get_config())
-    twin.build((None, 3))
-    np.testing.assert_array_equal(twin(INPUTS), network(INPUTS))

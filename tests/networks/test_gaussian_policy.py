@@ -1,37 +1,23 @@
-"""The squashed Gaussian policy, against TFP, closed forms and the original."""
-
-from pathlib import Path
+"""The squashed Gaussian policy, against TFP and closed forms."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mopo_tf2.networks.gaussian_policy import (
-    GaussianPolicy,
-    deterministic_actions,
-    policy_weights,
-    squash,
-)
+from mopo_tf2.networks.gaussian_policy import GaussianPolicy, squash
 
-RECORDINGS = Path(__file__).parents[2] / "parity" / "recordings"
-FORWARD = {"rtol": 1e-5, "atol": 1e-6}
+RANDOMS = np.random.RandomState(0)
+OBSERVATIONS = RANDOMS.normal(size=(9, 3)).astype(np.float32)
+LATENTS = RANDOMS.normal(size=(9, 2)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def recording():
-    with np.load(RECORDINGS / "gaussian_policy.npz") as file:
-        return {name: file[name] for name in file.files}
-
-
-@pytest.fixture(scope="module")
-def policy(recording):
-    """The policy with the recorded weights."""
-    observations, actions = recording["observations"], recording["actions"]
-    hidden = tuple(int(units) for units in recording["hidden_layer_sizes"])
-    policy = GaussianPolicy(actions.shape[1], hidden)
-    policy.build(observations.shape)
-    policy.set_weights([recording[f"weights/{i}"] for i in range(2 * len(hidden) + 2)])
+def policy():
+    policy = GaussianPolicy(2, (8, 5), seed=3)
+    policy.build((None, 3))
+    # Smaller than initially, so that no action is saturated.
+    policy.set_weights([0.3 * weight for weight in policy.get_weights()])
     return policy
 
 
@@ -43,63 +29,6 @@ def constant_policy(shift, log_scale, obs_dim=2):
     weights[-1] = np.array([shift, log_scale], np.float32)
     policy.set_weights(weights)
     return policy
-
-
-def test_shift_and_log_scale_equal_those_of_the_original(policy, recording):
-    shift, log_scale = policy(recording["observations"])
-    np.testing.assert_allclose(shift, recording["shift"], **FORWARD)
-    np.testing.assert_allclose(log_scale, recording["log_scale_diag"], **FORWARD)
-
-
-def test_actions_for_latents_equal_those_of_the_original(policy, recording):
-    actions, _ = policy.sample(recording["observations"], recording["latents"])
-    np.testing.assert_allclose(actions, recording["actions"], **FORWARD)
-
-
-def test_sampled_actions_and_log_pi_equal_those_of_the_original(policy, recording):
-    actions, log_pi = policy.sample(recording["observations"], recording["sampled/latents"])
-    np.testing.assert_allclose(actions, recording["sampled/actions"], **FORWARD)
-    np.testing.assert_allclose(log_pi, recording["sampled/log_pis"], **FORWARD)
-
-
-def test_log_pi_of_sampled_actions_is_finite_at_saturation(policy, recording):
-    saturated = np.abs(recording["sampled/actions"]).max(axis=1) == 1.0
-    assert saturated.any(), "the recording has no saturated row"
-    _, log_pi = policy.sample(recording["observations"], recording["sampled/latents"])
-    assert np.isfinite(log_pi.numpy()[saturated]).all()
-
-
-def test_mode_is_the_original_deterministic_action(policy, recording):
-    mode = policy.mode(recording["observations"])
-    np.testing.assert_allclose(mode, recording["deterministic_actions"], **FORWARD)
-
-
-@pytest.mark.parametrize("rows", [1, 4, 1000])
-def test_actions_on_the_host_are_the_mode_of_any_number_of_rows(policy, recording, rows):
-    actions = deterministic_actions(policy, rows)(recording["observations"])
-    np.testing.assert_allclose(actions, recording["deterministic_actions"], **FORWARD)
-
-
-def test_an_action_on_the_host_does_not_depend_on_the_other_rows(policy, recording):
-    act, observations = deterministic_actions(policy, 8), recording["observations"][:8]
-    np.testing.assert_array_equal(act(observations)[:3], act(observations[:3]))
-
-
-def test_actions_on_the_host_follow_the_weights():
-    policy = constant_policy(0.3, 0.0)
-    act = deterministic_actions(policy, 1)
-    before = act(np.zeros((1, 2), np.float32))
-    policy.set_weights([-weight for weight in policy.get_weights()])
-    np.testing.assert_array_equal(act(np.zeros((1, 2), np.float32)), -before)
-
-
-@pytest.mark.parametrize("given", ["actions", "given_actions"])
-def test_log_pi_of_given_actions_equals_the_original_away_from_saturation(policy, recording, given):
-    moderate = (np.abs(recording[given]) < 0.999).all(axis=1)
-    assert moderate.sum() >= 8
-    log_pi = policy.log_pi(recording["observations"], recording[given])
-    expected = recording[f"log_pis_of_{given}"]
-    np.testing.assert_allclose(log_pi.numpy()[moderate], expected[moderate], **FORWARD)
 
 
 @pytest.mark.parametrize("action", [-1.0, 1.0])
@@ -163,38 +92,62 @@ def test_actions_of_a_constant_policy_are_the_squashed_normal():
     np.testing.assert_allclose(actions, np.tanh([[-1.5], [0.5], [4.5]]), rtol=1e-6)
 
 
-def test_diagnostics_have_the_keys_of_the_original(policy, recording):
-    with np.load(RECORDINGS / "whole_epoch.npz") as epoch:
-        keys = {str(key) for key in epoch["diagnostics_keys"]}
-    expected = {key.removeprefix("policy/") for key in keys if key.startswith("policy/")}
-    got = policy.diagnostics(recording["observations"], recording["sampled/latents"])
-    assert set(got) == expected
+def test_log_pi_of_given_actions_is_that_of_the_sampled_ones(policy):
+    actions, log_pi = policy.sample(OBSERVATIONS, LATENTS)
+    np.testing.assert_allclose(policy.log_pi(OBSERVATIONS, actions), log_pi, rtol=1e-4)
 
 
-def test_diagnostics_are_means_and_stddevs_of_the_samples(policy, recording):
-    got = policy.diagnostics(recording["observations"], recording["sampled/latents"])
-    actions, log_pi = recording["sampled/actions"], recording["sampled/log_pis"]
-    expected = {
-        "actions-mean": actions.mean(),
-        "actions-std": actions.std(),
-        "-log-pis-mean": -log_pi.mean(),
-        "-log-pis-std": log_pi.std(),
-        "shifts-mean": recording["shift"].mean(),
-        "log_scale_diags-std": recording["log_scale_diag"].std(),
+def test_mode_is_the_sample_of_latent_zero(policy):
+    actions, _ = policy.sample(OBSERVATIONS, 0 * LATENTS)
+    np.testing.assert_allclose(policy.mode(OBSERVATIONS), actions, rtol=1e-6)
+
+
+def test_diagnostics_are_means_and_stddevs_over_rows_and_components(policy):
+    got = policy.diagnostics(OBSERVATIONS, LATENTS)
+    shift, log_scale = policy(OBSERVATIONS)
+    raw_actions, actions, log_pi = squash(shift, log_scale, LATENTS)
+    values = {
+        "actions": actions,
+        "raw-actions": raw_actions,
+        "-log-pis": -log_pi,
+        "shifts": shift,
+        "log_scale_diags": log_scale,
     }
-    for name, value in expected.items():
-        np.testing.assert_allclose(got[name], value, rtol=1e-4, err_msg=name)
+    assert set(got) == {f"{name}-{kind}" for name in values for kind in ("mean", "std")}
+    for name, value in values.items():
+        np.testing.assert_allclose(got[f"{name}-mean"], np.mean(value), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(got[f"{name}-std"], np.std(value), rtol=1e-4)
 
 
-def test_policy_weights_are_listed_as_keras_lists_them(policy, recording):
-    for i, weight in enumerate(policy_weights(policy)):
-        np.testing.assert_array_equal(weight, recording[f"weights/{i}"])
+def test_acting_sees_the_weights_of_the_moment_and_an_action_no_other_row(policy):
+    act = policy.acting(4)
+    together = act(OBSERVATIONS)  # nine rows in chunks of four
+    np.testing.assert_allclose(together, policy.mode(OBSERVATIONS), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(act(OBSERVATIONS[:3]), together[:3])
+    kept = policy.get_weights()
+    policy.set_weights([np.zeros_like(weight) for weight in kept])
+    np.testing.assert_array_equal(act(OBSERVATIONS), np.zeros((9, 2)))
+    policy.set_weights(kept)
 
 
-def test_policy_rebuilt_from_its_configuration_has_the_same_weights():
-    policy = GaussianPolicy(2, (8, 5), seed=3)
-    policy.build((None, 3))
-    twin = GaussianPolicy.from_config(policy.get_config())
-    twin.build((None, 3))
-    for got, expected in zip(policy_weights(twin), policy_weights(policy), strict=True):
+def test_an_exported_policy_comes_back_equal(policy):
+    arrays, metadata = policy.exported()
+    back = GaussianPolicy.from_exported(arrays, metadata)
+    for got, expected in zip(back.get_weights(), policy.get_weights(), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_an_export_of_the_first_version_is_read():
+    # Its names and metadata, written out.
+    shapes = [(3, 4), (4,), (4, 2), (2,)]
+    arrays = {str(i): np.full(shape, 0.5, np.float32) for i, shape in enumerate(shapes)}
+    metadata = {"obs_dim": 3, "act_dim": 1, "hidden_layer_sizes": [4]}
+    policy = GaussianPolicy.from_exported(arrays, metadata)
+    # Four hidden units of 0.5 * 3 + 0.5 = 2, so the shift is 4 * 0.5 * 2 + 0.5.
+    np.testing.assert_allclose(policy.mode(np.ones((1, 3), np.float32)), [[np.tanh(4.5)]])
+    assert policy.exported()[1] == metadata
+    assert set(policy.exported()[0]) == set(arrays)
+    with pytest.raises(KeyError):
+        GaussianPolicy.from_exported({"0": arrays["0"]}, metadata)
+    with pytest.raises(ValueError, match="must have the shape"):
+        GaussianPolicy.from_exported(arrays, {**metadata, "obs_dim": 4})

@@ -148,13 +148,15 @@ class MOReL(OfflineAlgorithm):
             holdout_ratio=config.dynamics_holdout_ratio,
             max_holdout=config.dynamics_max_holdout,
         )
-        result = trainer.train(
+        losses = trainer.train(
             dataset,
             self.streams.host,
             epochs=config.dynamics_epochs if max_epochs is None else max_epochs,
             progress=self.progress,
         )
-        self._make_pessimistic()
+        self.pessimistic_model.fit(
+            dataset, config.threshold_rule, config.pessimism_coeff, config.halt_reward_offset
+        )
         clone_behaviour(
             self._policy,
             dataset,
@@ -164,16 +166,7 @@ class MOReL(OfflineAlgorithm):
             batch_size=config.bc_batch_size,
             progress=self.progress,
         )
-        self._accept_model(float(result.holdout_losses.mean()), time.monotonic() - started)
-
-    def _make_pessimistic(self) -> None:
-        config = self.config
-        self.pessimistic_model.fit(
-            self.environment_pool.stored(),
-            config.threshold_rule,
-            config.pessimism_coeff,
-            config.halt_reward_offset,
-        )
+        self._accept_model(float(losses.mean()), time.monotonic() - started)
 
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
         """Take one NPG iteration: paths, advantages, policy step, fit of the baseline."""
@@ -186,7 +179,15 @@ class MOReL(OfflineAlgorithm):
             features = baseline_features(paths.observations[mask], steps[mask])
             values = np.zeros(mask.shape, np.float32)
             values[mask] = self.baseline.values(features)
-            result = self._improve(paths, mask, self._advantages(paths, values)[mask])
+            advantages = generalised_advantages(
+                paths.rewards,
+                values,
+                paths.lengths,
+                paths.terminated,
+                discount=config.npg_discount,
+                gae_lambda=config.gae_lambda,
+            )
+            result = self._improve(paths, mask, advantages[mask])
             returns = discounted_sums(paths.rewards, config.npg_discount)[mask]
             self.baseline.fit(features, returns, self.streams.host, config.baseline_epochs)
         self.train_steps += 1
@@ -215,16 +216,6 @@ class MOReL(OfflineAlgorithm):
             latents,
             members,
             self.progress,
-        )
-
-    def _advantages(self, paths: Paths, values: np.ndarray) -> np.ndarray:
-        return generalised_advantages(
-            paths.rewards,
-            values,
-            paths.lengths,
-            paths.terminated,
-            discount=self.config.npg_discount,
-            gae_lambda=self.config.gae_lambda,
         )
 
     def _improve(

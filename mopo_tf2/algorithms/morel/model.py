@@ -124,18 +124,6 @@ def _transformation(name: str, size: int) -> tuple[keras.Variable, keras.Variabl
     return shift, scale
 
 
-class ResidualTrainingResult(NamedTuple):
-    """The result of training.
-
-    holdout_losses: [E] float32, mean squared error of the standardised outputs on the held-out
-        rows, or on training rows if none are held out.
-    epochs: number of epochs trained.
-    """
-
-    holdout_losses: np.ndarray
-    epochs: int
-
-
 class ResidualTrainer:
     """Adam on the members' squared errors for a fixed number of epochs.
 
@@ -176,8 +164,11 @@ class ResidualTrainer:
         *,
         epochs: int,
         progress: Progress | None = None,
-    ) -> ResidualTrainingResult:
-        """Train for ``epochs``.
+    ) -> np.ndarray:
+        """Train for ``epochs``; return each member's loss on the held-out rows, [E] float32.
+
+        It is the mean squared error of the standardised outputs; on training rows if none are held
+        out.
 
         Draws a permutation [N] for the split, then uniforms [E, n] before each epoch, because each
         member takes the rows in another order. An incomplete last batch is left out of the epoch.
@@ -209,7 +200,7 @@ class ResidualTrainer:
                     "Check the scale of the data or lower dynamics_lr."
                 )
             progress.model_epoch(epoch, losses, 0, epochs, epochs)
-        return ResidualTrainingResult(losses, epochs)
+        return losses
 
     def _train_epoch(
         self,
