@@ -456,15 +456,35 @@ class RunFolder:
         metadata = {**description, "kind": policy.kind, **metadata}
         checkpoints.save_arrays(self.path / POLICY, arrays, metadata)
 
+    @property
+    def has_policy(self) -> bool:
+        """Whether a policy is here."""
+        return (self.path / POLICY).is_file()
+
+    def policy_metadata(self) -> dict[str, Any]:
+        """Return the metadata of ``load_policy``; needs no TensorFlow.
+
+        Raises:
+            InputError: if there is no policy, or it is damaged.
+        """
+        _, metadata = self._load(POLICY, "policy")
+        missing = {"obs_dim", "act_dim", "environment", "physics", "max_path_length"} - set(
+            metadata
+        )
+        if missing:
+            raise InputError(f"{self.path / POLICY} does not hold a policy: no {min(missing)}.")
+        return metadata
+
     def load_policy(self) -> "tuple[ExportablePolicy, dict[str, Any]]":
         """Return the policy and its metadata: environment, physics, max_path_length, epoch, seed.
 
         Raises:
             InputError: if there is none, or it is damaged.
         """
+        arrays, metadata = self._load(POLICY, "policy")
+        # Late: what the file lacks is said before TensorFlow is loaded.
         from mopo_tf2.algorithms.registry import POLICIES
 
-        arrays, metadata = self._load(POLICY, "policy")
         try:
             # Files of the first version name no kind.
             policy = POLICIES[metadata.get("kind", "gaussian")].from_exported(arrays, metadata)

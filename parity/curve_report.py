@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mopo_tf2.errors import InputError
+
 from .curve_files import RETURN, TRACES, Curve, read_curve, read_references
 from .curves import FAULT_BELOW, LAST_TWENTY, Comparison, compare
 
@@ -40,7 +41,8 @@ def parity_curves(reference: Path, runs: Sequence[Path], out: Path) -> tuple[str
         The report as text, and whether the runs are at fault.
 
     Raises:
-        InputError: if a folder is unfit, two runs have one seed, or the picture cannot be written.
+        InputError: if a folder is invalid, two runs have one seed, their configurations differ, or
+            the picture cannot be written.
     """
     if out.suffix.lower() != ".png":
         raise InputError(f"expected a picture ending in .png, got {out}.")
@@ -124,8 +126,6 @@ def _holdout_table(comparison: Comparison) -> list[str]:
 
 def _verdict(comparison: Comparison) -> list[str]:
     lines = []
-    for name, theirs, run, ours in comparison.differing:
-        lines.append(f"NOT THE SAME CONFIGURATION: {name} is {theirs} there, {ours} in {run}.")
     row, window = comparison.rows[LAST_TWENTY], min(20, comparison.epochs)
     ours, theirs = np.mean(row.runs), np.mean(row.references)
     text = f"Mean return of the last {window} epochs: {ours:.0f}, the original's {theirs:.0f}"

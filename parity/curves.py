@@ -8,12 +8,12 @@ the way. A reference of one seed is one sample.
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mopo_tf2.errors import InputError
+
 from .curve_files import RETURN, Curve
 
 FAULT_BELOW = 0.7
@@ -147,7 +147,6 @@ class Comparison:
         epochs: number of epochs that all of them have, from 0 on: the window.
         rows: the statistics over the window.
         holdout: one row a run; empty if the reference or a run has no record.
-        differing: (parameter, original's value, run's name, its value).
     """
 
     references: list[Curve]
@@ -155,7 +154,6 @@ class Comparison:
     epochs: int
     rows: dict[str, Row]
     holdout: list[HoldoutRow]
-    differing: list[tuple[str, Any, str, Any]]
 
     @property
     def is_fault(self) -> bool:
@@ -172,12 +170,13 @@ def compare(references: Sequence[Curve], runs: Sequence[Curve], seed: int = 0) -
         seed: of the bootstrap.
 
     Raises:
-        InputError: if there is no run, or two have the same seed.
+        InputError: if there is no run, two have the same seed, or the configurations differ.
     """
     if not runs:
         raise InputError("expected at least one run to compare, got none.")
     for curves in (references, runs):
         _require_different_seeds(curves)
+    _require_same_configuration([*references, *runs])
     epochs = min(len(curve.progress) for curve in (*references, *runs))
     random_state = np.random.RandomState(seed)
     rows = {}
@@ -192,7 +191,6 @@ def compare(references: Sequence[Curve], runs: Sequence[Curve], seed: int = 0) -
         epochs=epochs,
         rows=rows,
         holdout=_holdout_rows(references, runs),
-        differing=_differing(references[0], runs),
     )
 
 
@@ -219,13 +217,20 @@ def _holdout_rows(references: Sequence[Curve], runs: Sequence[Curve]) -> list[Ho
     ]
 
 
-def _differing(reference: Curve, runs: Sequence[Curve]) -> list[tuple[str, Any, str, Any]]:
-    """Return the parameters in which a run is not the reference's configuration."""
-    return [
-        (name, reference.parameters[name], run.name, run.parameters[name])
-        for run in runs
+def _require_same_configuration(curves: Sequence[Curve]) -> None:
+    """Refuse curves whose recorded parameters differ: their returns say nothing of the port."""
+    first, *others = curves
+    differing = [
+        f"{name} is {first.parameters[name]} in {first.name}, {other.parameters[name]} in "
+        f"{other.name}"
+        for other in others
         for name in _COMPARED_PARAMETERS
-        if name in reference.parameters
-        and name in run.parameters
-        and reference.parameters[name] != run.parameters[name]
+        if name in first.parameters
+        and name in other.parameters
+        and first.parameters[name] != other.parameters[name]
     ]
+    if differing:
+        raise InputError(
+            f"these are different configurations: {'; '.join(differing)}. Compare runs of the "
+            "reference's configuration."
+        )

@@ -1,0 +1,399 @@
+"""Datasets in D4RL's format: collected in a task, relabelled, joined; each appears whole or not."""
+
+import functools
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium
+import h5py
+import numpy as np
+
+from mopo_tf2 import checkpoints
+from mopo_tf2.config_fields import require, to_dict
+from mopo_tf2.configs.online_sac import OnlineSACConfig
+from mopo_tf2.configs.own import NO_ENVIRONMENT
+from mopo_tf2.data.catalog import EPISODE_STEPS
+from mopo_tf2.data.d4rl import read_hdf5
+from mopo_tf2.device import use_device
+from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.evaluation.environments import environment_info, make_environment
+from mopo_tf2.evaluation.metrics import episode_returns
+from mopo_tf2.evaluation.ood_tasks import RELABELLINGS
+from mopo_tf2.evaluation.recording import Columns, Recorder
+from mopo_tf2.files import ensure_writable_folder, replacing, write_json
+from mopo_tf2.types import PolicyFn
+
+from .display import steps
+from .run_folder import RunFolder
+from .training import Interrupted, Interrupts
+
+if TYPE_CHECKING:
+    from mopo_tf2.algorithms.online_sac import OnlineSAC
+
+Environment = gymnasium.Env[Any, Any]
+RANDOM = "random"
+_SAC_REPORTS, _STEPS_PER_REPORT = 100, 100
+
+
+class Dataset(NamedTuple):
+    """A file in D4RL's format: its columns [N, ...] by name, and its attributes."""
+
+    path: Path
+    columns: Columns
+    attributes: dict[str, Any]
+
+
+def collect(
+    task: str,
+    out: Path,
+    n: int,
+    *,
+    policy: str = RANDOM,
+    seed: int = 0,
+    physics: str = "d4rl",
+    max_path_length: int = EPISODE_STEPS,
+) -> str:
+    """Write ``n`` transitions of ``task`` into ``out``; return a summary as text.
+
+    Args:
+        task: a built-in task or ``module:function``.
+        out: HDF5 file to write.
+        n: number of rows; the last one ends an episode, by a timeout if by nothing else.
+        policy: "random" for uniform actions, or a run folder: its policy as evaluation runs it.
+        seed: of resets and actions.
+        physics: "d4rl" or "gymnasium", of a built-in task.
+        max_path_length: steps of an episode.
+
+    Raises:
+        InputError: if ``out`` exists, there is no such task, or the policy has other sizes.
+        DivergenceError: if the policy's actions are not finite.
+    """
+    environment, attributes = _begin(task, out, policy, seed, physics)
+    acting = None if policy == RANDOM else _policy_of(policy, environment, task, seed)
+    random_state = np.random.RandomState(seed)
+    recorder = _roll_out(environment, out, n, random_state, acting, max_path_length)
+    return _write_rows(out, recorder, attributes)
+
+
+def _begin(
+    task: str, out: Path, policy: str, seed: int, physics: str
+) -> tuple[Environment, dict[str, Any]]:
+    """Make sure that ``out`` can be written; return the environment and the file's attributes."""
+    require(0 <= seed < 2**32, f"--seed must lie in [0, 2**32), got {seed}.")
+    _check_new_file(out)
+    environment = make_environment(task, physics=physics)
+    info = environment_info(environment, task, physics=physics)
+    about = {"task": task, "physics": info.physics, "policy": policy, "seed": seed}
+    versions = {"gymnasium": info.gymnasium_version, "mujoco": info.mujoco_version}
+    return environment, {**about, **versions}
+
+
+def _policy_of(folder: str, environment: Environment, task: str, seed: int) -> PolicyFn:
+    run, info = RunFolder(Path(folder)), environment_info(environment, task)
+    about = run.policy_metadata()
+    require(
+        (about["obs_dim"], about["act_dim"]) == (info.obs_dim, info.act_dim),
+        f"the policy of {run} has {about['obs_dim']} observation and {about['act_dim']} action "
+        f"dimensions, the task has {info.obs_dim} and {info.act_dim}.",
+    )
+    if about["environment"] not in (task, NO_ENVIRONMENT):
+        warnings.warn(f"{run} was trained for {about['environment']}, not {task}.", stacklevel=3)
+    use_device()
+    policy, _ = run.load_policy()
+    return policy.acting(1, seed)
+
+
+def _roll_out(
+    environment: Environment,
+    out: Path,
+    n: int,
+    random_state: np.random.RandomState,
+    policy: PolicyFn | None,
+    max_path_length: int,
+) -> Recorder:
+    """Record ``n`` steps; without a ``policy`` [1, O] -> [1, A] the actions are uniform.
+
+    Original: softlearning/samplers/simple_sampler.py:SimpleSampler.sample
+    """
+    shape = environment.action_space.shape or ()
+    # Only the first reset is seeded; the environment's own random state goes on from there.
+    seeds = {0: int(random_state.randint(2**31 - 1))}
+    act = policy or (lambda observations: random_state.uniform(-1.0, 1.0, (1, *shape)))
+    recorder = Recorder(environment, n, max_path_length=max_path_length, reset_seed=seeds.get)
+    with steps(f"collecting {out.name}", n) as report:
+        for row in range(n):
+            action = act(recorder.observation[np.newaxis])[0]
+            if not np.isfinite(action).all():
+                raise DivergenceError(f"the policy's actions are not finite in step {row + 1}.")
+            recorder.step(action)
+            report(row + 1)
+    return recorder
+
+
+class SACCollection:
+    """Data of SAC trained in a task; an interrupted collection continues where it stopped.
+
+    The folder FILE.run beside FILE holds the settings, a checkpoint while SAC is trained, the
+    returns of the episodes, and the trained policy.
+
+    Args:
+        task, out, seed, physics: see ``collect``.
+        config: SAC's coefficients, the number of its steps and the length of an episode.
+        save: "replay" for all that SAC saw, in order of time (D4RL's "medium-replay" or "mixed");
+            "policy" for rollouts of the trained policy, with sampled actions (D4RL's "medium").
+        n: rows of the rollouts, by default as many as SAC's steps; without meaning for "replay".
+        checkpoint_steps: a checkpoint is written at the first end of an episode after so many.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        out: Path,
+        config: OnlineSACConfig,
+        *,
+        save: str = "replay",
+        n: int | None = None,
+        seed: int = 0,
+        physics: str = "d4rl",
+        checkpoint_steps: int = 25_000,
+    ):
+        self.environment, attributes = _begin(task, out, "sac", seed, physics)
+        self.attributes = {**attributes, "save": save, "sac_steps": config.steps}
+        self.out, self.config, self.save, self.seed = out, config, save, seed
+        self.n, self.checkpoint_steps = n or config.steps, checkpoint_steps
+        self.folder = RunFolder(out.with_name(out.name + ".run"))
+        self.checkpoint = self.folder.path / "checkpoint.npz"
+        # Everything that decides what is written.
+        prefixed = {f"attributes/{name}": value for name, value in self.attributes.items()}
+        self.settings = {"save": save, "n": self.n, "seed": seed, **prefixed, **to_dict(config)}
+
+    def run(self) -> str:
+        """Train SAC and write the data; return a summary as text.
+
+        Raises:
+            InputError: if ``out`` exists (raised by the constructor), or the folder is of a
+                collection with other settings or of a finished one.
+            Interrupted: on Ctrl-C, at the end of the running episode; what was learned is kept.
+            DivergenceError: if SAC diverges.
+        """
+        interrupted = self._read_checkpoint()
+        use_device()
+        from mopo_tf2.algorithms.online_sac import OnlineSAC  # after the errors of input
+
+        algorithm = OnlineSAC(self.environment, self.config, seed=self.seed)
+        if interrupted:
+            try:
+                algorithm.restore(interrupted[0], interrupted[1]["counters"])
+            except (KeyError, ValueError) as error:
+                raise InputError(f"{self.checkpoint} is damaged ({error}): remove it.") from error
+        ensure_writable_folder(self.folder.path)
+        write_json(self.folder.path / "collect.json", self.settings)
+        if not algorithm.done:
+            self._train(algorithm)
+        about = {"environment": self.attributes["task"], "epoch": algorithm.recorder.size}
+        about |= {"method": "online-sac", "max_path_length": self.config.max_path_length}
+        about |= {"physics": self.attributes["physics"], "seed": self.seed}
+        self.folder.write_policy(algorithm.policy, about)
+        recorder = algorithm.recorder if self.save == "replay" else self._roll_out(algorithm)
+        summary = _write_rows(self.out, recorder, self.attributes)
+        self.checkpoint.unlink(missing_ok=True)
+        beginning = "continued the interrupted collection: " if interrupted else ""
+        return f"{beginning}{summary}; policy and returns -> {self.folder}"
+
+    def _read_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        if not self.checkpoint.is_file():
+            gone = f"{self.folder} is of a finished collection whose file {self.out.name} is gone"
+            require(not self.folder.has_policy, f"{gone}: remove the folder or change --out.")
+            return None
+        arrays, metadata = checkpoints.load_arrays(self.checkpoint)
+        for name, wanted in self.settings.items():
+            found = metadata.get("settings", {}).get(name)
+            require(
+                found == wanted,
+                f"{self.folder} holds an interrupted collection with "
+                f"{name.removeprefix('attributes/')} {found}, now it is {wanted}: give the same "
+                "options to continue it, or remove the folder to start anew.",
+            )
+        return arrays, metadata
+
+    def _train(self, algorithm: "OnlineSAC") -> None:
+        recorder, total, title = algorithm.recorder, self.config.steps, f"SAC, {self.out.name}"
+        first, began = recorder.size, time.monotonic()
+        next_checkpoint = first + self.checkpoint_steps
+        message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
+        with Interrupts(message) as interrupts, steps(title, total, _SAC_REPORTS) as report:
+            while not algorithm.done:
+                algorithm.step()
+                if algorithm.done or not recorder.size % _STEPS_PER_REPORT:
+                    rate = (recorder.size - first) / (time.monotonic() - began)
+                    mean = np.mean(recorder.returns[-10:] or [np.nan])
+                    note = f"{len(recorder.returns)} episodes, recent mean return {mean:.1f}"
+                    report(recorder.size, f"{note}, {rate:.0f} steps/s")
+                if algorithm.done or not recorder.between_episodes:
+                    continue
+                if interrupts.requested or recorder.size >= next_checkpoint:
+                    self._write_checkpoint(algorithm)
+                    next_checkpoint = recorder.size + self.checkpoint_steps
+                if interrupts.requested:
+                    done = f"{recorder.size:,} of {total:,} steps"
+                    raise Interrupted(f"stopped after {done}; run the same command to continue.")
+            interrupts.immediate = True
+            self._write_checkpoint(algorithm)
+
+    def _write_checkpoint(self, algorithm: "OnlineSAC") -> None:
+        import pandas as pd
+
+        ends, returns = algorithm.recorder.ends, algorithm.recorder.returns
+        columns = {"timesteps_total": ends, "length": np.diff(ends, prepend=0), "return": returns}
+        with replacing(self.folder.path / "episodes.csv") as temporary:
+            pd.DataFrame(columns).to_csv(temporary, index_label="episode")
+        metadata = {"counters": algorithm.counters(), "settings": self.settings}
+        checkpoints.save_arrays(self.checkpoint, algorithm.arrays(), metadata)
+
+    def _roll_out(self, algorithm: "OnlineSAC") -> Recorder:
+        # Apart from the streams of training, so that a repeated attempt gives the same rollouts.
+        state = np.random.SeedSequence([self.seed, 2]).generate_state(4)
+        random_state, length = np.random.RandomState(state), self.config.max_path_length
+        sample = functools.partial(algorithm.sample_actions, random_state=random_state)
+        return _roll_out(self.environment, self.out, self.n, random_state, sample, length)
+
+
+def relabel(path: Path, task: str, out: Path) -> str:
+    """Write the rows of ``path`` with the rewards of ``task``; return a summary as text.
+
+    Args:
+        path: a file that ``collect`` wrote in a task of the same kind.
+        task: a name of ``mopo_tf2.evaluation.ood_tasks.RELABELLINGS``.
+        out: HDF5 file to write.
+
+    Raises:
+        InputError: if the file is of another kind of task or lacks a column, or ``out`` exists.
+
+    Original: mopo/static/halfcheetah.py:StaticFns.recompute_reward_fn
+    """
+    known = ", ".join(RELABELLINGS)
+    require(task in RELABELLINGS, f"no rewards are known for --task {task}: give one of {known}.")
+    rule = RELABELLINGS[task]
+    _check_new_file(out)
+    _, columns, attributes = read_dataset(path)
+    source = str(attributes.get("task", "an unnamed task"))
+    fits, family = "task" not in attributes or source in rule.family, " or ".join(rule.family)
+    require(fits, f"{path} is data of {source}: {task} needs data of {family}.")
+    missing = ", ".join(name for name in rule.needs if name not in columns)
+    advice = f"collect it with mopo-tf2 collect {rule.family[0]}"
+    require(not missing, f"{path} has no column {missing}, which {task} needs: {advice}.")
+    rewards = rule.rewards(columns).astype(columns["rewards"].dtype)
+    relabelled = {**columns, "rewards": rewards.reshape(columns["rewards"].shape)}
+    _write(out, relabelled, {**attributes, "task": task, "relabelled_from": source})
+    return (
+        f"{source} -> {task}: {len(rewards):,} transitions -> {out}\n"
+        f"before: {_returns_text(columns)}\nafter:  {_returns_text(relabelled)}"
+    )
+
+
+def join(paths: Sequence[Path], out: Path) -> str:
+    """Write the rows of ``paths``, one file after the other; return a summary as text.
+
+    The last row of each file ends an episode: unless it is terminal it is marked as a timeout.
+    Columns that not every file has are left out.
+
+    Args:
+        paths: at least two files of one task.
+        out: HDF5 file to write.
+
+    Raises:
+        InputError: if the files are of different tasks, physics or sizes, or ``out`` exists.
+    """
+    require(len(paths) > 1, f"expected at least two files to join, got {len(paths)}.")
+    _check_new_file(out)
+    first, *others = files = [read_dataset(path) for path in paths]
+    kept = [name for name in first.columns if all(name in other.columns for other in others)]
+    _refuse_unlike(files, kept)
+    closed = [_closed(file.columns) for file in files]
+    joined = {name: np.concatenate([columns[name] for columns in closed]) for name in kept}
+    shared = {
+        name: value
+        for name, value in first.attributes.items()
+        if all(other.attributes.get(name) == value for other in others)
+    }
+    _write(out, joined, {**shared, "joined": ", ".join(path.name for path in paths)})
+    lines = [
+        f"{path.name}: {len(columns['rewards']):,} transitions, {_returns_text(columns)}"
+        for path, columns in zip((*paths, out), (*closed, joined), strict=True)
+    ]
+    left_out = sorted({name for file in files for name in file.columns} - set(kept))
+    if left_out:
+        lines.append(f"left out, as not every file has them: {', '.join(left_out)}")
+    return "\n".join([*lines, f"-> {out}"])
+
+
+def _refuse_unlike(files: Sequence[Dataset], names: Sequence[str]) -> None:
+    for name in ("task", "physics", *names):
+        found = {
+            f"of shape {file.columns[name].shape[1:]}"
+            if name in names
+            else file.attributes.get(name): file.path
+            for file in files
+        }
+        found.pop(None, None)
+        listing = ", ".join(f"{path} has {name} {value}" for value, path in found.items())
+        require(len(found) < 2, f"{listing}: only data of one task and physics can be joined.")
+
+
+def _closed(columns: Columns) -> Columns:
+    """Return the columns with an end of the episode at the last row."""
+    timeouts = columns["timeouts"].copy()
+    timeouts[-1] |= not columns["terminals"][-1]
+    return {**columns, "timeouts": timeouts}
+
+
+def _returns_text(columns: Columns) -> str:
+    returns = episode_returns(columns["rewards"], columns["terminals"], columns["timeouts"])
+    if not returns.size:
+        return "no whole episode"
+    count = f"{returns.size} episode" + "s" * (returns.size > 1)
+    return f"{count}, batch mean {returns.mean():.1f}, batch max {returns.max():.1f}"
+
+
+def _check_new_file(out: Path) -> None:
+    require(not out.exists(), f"{out} exists already; remove it or choose another name.")
+    require(out.parent.is_dir(), f"no folder {out.parent} to write into; make it first.")
+    ensure_writable_folder(out.parent)
+
+
+def _write(out: Path, columns: Columns, attributes: Mapping[str, Any]) -> None:
+    with replacing(out) as temporary, h5py.File(temporary, "w") as file:
+        for name, values in columns.items():
+            file.create_dataset(name, data=values, compression="gzip")
+        file.attrs.update(dict(attributes))
+
+
+def _write_rows(out: Path, recorder: Recorder, attributes: Mapping[str, Any]) -> str:
+    _write(out, recorder.closed_columns(), attributes)
+    count = len(recorder.returns)
+    mean = f" with a mean return of {np.mean(recorder.returns):.1f}" if count else ""
+    return f"{recorder.size:,} transitions, {count} whole episodes{mean} -> {out}"
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read every column of a file in D4RL's format, and its attributes.
+
+    Columns with another number of rows than ``rewards`` (D4RL's ``metadata/*``) are left out.
+
+    Raises:
+        InputError: if the file is missing, damaged, or has no column that marks episodes.
+    """
+    columns: Columns = read_hdf5(path)
+    require("timeouts" in columns, f"{path} has no column timeouts, which ends episodes too.")
+
+    def visit(name: str, item: Any) -> None:
+        if name not in columns and getattr(item, "shape", ())[:1] == columns["rewards"].shape:
+            columns[name] = item[()]
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+        attributes = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
+    return Dataset(path, columns, attributes)
