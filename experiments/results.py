@@ -84,6 +84,32 @@ def runs_of(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop_duplicates("run", keep="last")
 
 
+def spread(table: pd.DataFrame, kind: str) -> tuple[pd.Series, pd.Series]:
+    """Return low and high [epochs] of [epochs, runs]; nan where fewer than two runs have a value.
+
+    Args:
+        table: values, nan where a run has none.
+        kind: "minmax"; "std": mean minus and plus the population's standard deviation; "se": the
+            standard error of the mean (ddof 1); "ci": 95 % percentile bootstrap of the mean. It
+            resamples whole runs, so that the interval is as smooth as they are.
+    """
+    several = table[table.count(axis=1) > 1]
+    low, high = several.min(axis=1), several.max(axis=1)
+    if kind == "ci" and len(several):
+        runs = table.shape[1]
+        draws = np.random.RandomState(0).multinomial(runs, [1 / runs] * runs, size=2000).T
+        with np.errstate(invalid="ignore"):  # A resample may have no run that goes on.
+            means = several.fillna(0.0).to_numpy() @ draws / (several.notna().to_numpy() @ draws)
+        low, high = (
+            pd.Series(np.nanquantile(means, share, axis=1), several.index)
+            for share in (0.025, 0.975)
+        )
+    elif kind in ("std", "se"):
+        width = several.std(axis=1, ddof=0) if kind == "std" else several.sem(axis=1)
+        low, high = several.mean(axis=1) - width, several.mean(axis=1) + width
+    return low.reindex(table.index), high.reindex(table.index)
+
+
 def label(program: str, method: str, setting: str = "") -> str:
     """Return how tables and legends name a configuration: "MOPO, penalty_coeff=1.0"."""
     title = TITLES.get(method, method) + (" (original, TF1)" if program == "original" else "")
