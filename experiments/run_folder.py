@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -240,26 +241,10 @@ class RunFolder:
         return any((self.path / name).is_file() for name in _RUN_FILES)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the folder for writing while the block runs; it must exist.
-
-        Raises:
-            InputError: if another process writes there.
-        """
-        lease = filelock.SoftFileLease(self.path / _LOCK, lease_duration=_LEASE_SECONDS)
-        try:
-            lease.acquire(timeout=0)
-        except filelock.Timeout:
-            raise InputError(
-                f"{self.path} is in use by another process: wait for it to end, or choose another "
-                "--out."
-            ) from None
-        except OSError as error:
-            raise InputError(f"cannot write in {self.path}: {error.strerror}.") from error
-        try:
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold the folder for writing while the block runs; see ``held``."""
+        with held(self.path / _LOCK, patience):
             yield
-        finally:
-            lease.release()
 
     # Progress.
 
@@ -537,6 +522,39 @@ class RunFolder:
         if not (self.path / file).is_file():
             raise InputError(f"{self.path} holds no {what} yet: expected {self.path / file}.")
         return checkpoints.load_arrays(self.path / file)
+
+
+@contextlib.contextmanager
+def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold a folder while the block runs, by the file ``lock`` in it; it is made if need be.
+
+    A holder that died is replaced: one of this machine at once, one of another machine after its
+    lease of half a minute has run out.
+
+    Raises:
+        InputError: if another process holds it still after ``patience`` seconds, or the folder
+            cannot be made or written in.
+    """
+    ensure_writable_folder(lock.parent)
+    lease = filelock.SoftFileLease(lock, lease_duration=_LEASE_SECONDS)
+    with contextlib.suppress(OSError):
+        # Only its renewals tell whether a holder on another machine lives, so those are watched.
+        holder, silent = lease.owner, time.time() - lock.stat().st_mtime
+        if holder and holder.hostname != socket.gethostname() and silent > _LEASE_SECONDS / 2:
+            patience = max(patience, _LEASE_SECONDS + 5.0)
+    try:
+        lease.acquire(timeout=patience)
+    except filelock.Timeout:
+        holder = lease.owner
+        who = f" ({holder.pid} on {holder.hostname})" if holder else ""
+        raise InputError(
+            f"{lock.parent} is in use by another process{who}: wait for it to end, or choose "
+            "another --out."
+        ) from None
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def put_model(folder: RunFolder, ensemble: "GaussianEnsemble") -> float:

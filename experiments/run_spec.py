@@ -142,12 +142,16 @@ def settings_of_methods(
     for key, value in settings.items():
         method, dot, field = key.rpartition(".")
         if dot and method not in methods:
-            known = f"this run trains {', '.join(methods)}" if method in METHODS else "no method"
-            raise InputError(f"--set {key}: '{method}' is not trained here; {known}.")
-        owners = [method] if dot else [name for name in methods if field in fields[name]]
+            trained = f"this run trains {', '.join(methods)}" if method in METHODS else "no method"
+            raise InputError(f"{key}: '{method}' is not trained here; {trained}.")
+        having = [name for name in methods if field in fields[name]]
+        # What a method fixes is not a setting of it; if all of them do, their error says so.
+        free = [name for name in having if field not in find_method(name).FIXED]
+        owners = [method] if dot else free or having
         if not owners or field not in fields[owners[0]]:
-            every = sorted(set().union(*fields.values()))
-            raise config_fields.unknown_field("the configuration", field, every)
+            known = fields[method] if dot else set().union(*fields.values())
+            owner = f"the configuration of {method}" if dot else "the configuration"
+            raise config_fields.unknown_field(owner, field, sorted(known))
         for name in owners:
             # A key that names the method counts more than a plain one, whatever their order.
             if dot or f"{name}.{field}" not in settings:
