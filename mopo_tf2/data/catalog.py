@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import math
 from pathlib import Path
 
 from mopo_tf2.errors import InputError
@@ -12,6 +13,9 @@ _INFOS_FILE = Path(__file__).with_name("d4rl_infos.json")
 
 SHIPPED_ID = "halfcheetah-sac-replay-v0"
 """Replay buffer of the first 101 episodes of the original's own SAC, in D4RL's format."""
+
+EPISODE_STEPS = 1000
+"""Steps of a whole episode of D4RL's tasks, to which its reference scores belong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,3 +104,15 @@ def reference_scores(name: str) -> tuple[float, float]:
             f"{', '.join(sorted({known.task for known in datasets().values()}))}."
         )
     return info.ref_min_score, info.ref_max_score
+
+
+def scores_of_task(task: str, max_path_length: int) -> tuple[float, float]:
+    """Return the reference scores of a task; nan if it has none, or for episodes of another length.
+
+    Args:
+        task: the environment, such as ``hopper``.
+        max_path_length: longest episode, in steps.
+    """
+    if max_path_length != EPISODE_STEPS or all(i.task != task for i in datasets().values()):
+        return math.nan, math.nan
+    return reference_scores(task)

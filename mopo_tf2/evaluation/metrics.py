@@ -1,7 +1,11 @@
-"""Statistics of evaluation episodes and D4RL's normalised score."""
+"""Statistics of evaluation episodes, D4RL's normalised score, returns of logged episodes."""
+
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from mopo_tf2.data.catalog import EPISODE_STEPS
 from mopo_tf2.evaluation.episodes import Episodes
 
 
@@ -54,3 +58,33 @@ def normalized_score(return_: float, ref_min: float, ref_max: float) -> float:
     if ref_min == ref_max:
         raise ValueError(f"expected two different reference returns, got {ref_min} twice.")
     return 100.0 * (return_ - ref_min) / (ref_max - ref_min)
+
+
+def episode_returns(
+    rewards: npt.NDArray[Any],
+    terminals: npt.NDArray[Any],
+    timeouts: npt.NDArray[Any] | None = None,
+    *,
+    max_path_length: int = EPISODE_STEPS,
+) -> npt.NDArray[np.float64]:
+    """Return the sum of rewards of each whole episode of a log in order of time.
+
+    Args:
+        rewards: [N] or [N, 1].
+        terminals: [N] or [N, 1] bool.
+        timeouts: like ``terminals``; None: an episode ends after ``max_path_length`` steps.
+        max_path_length: steps.
+
+    Returns:
+        [E] sums in the log's order. Rows after the last end are no whole episode and left out.
+    """
+    is_terminal = np.asarray(terminals).reshape(-1).astype(bool)
+    if timeouts is not None:
+        is_end = is_terminal | np.asarray(timeouts).reshape(-1).astype(bool)
+    else:
+        rows = np.arange(is_terminal.size)
+        is_start = np.concatenate([[True], is_terminal[:-1]])
+        step = rows - np.maximum.accumulate(np.where(is_start, rows, 0))
+        is_end = is_terminal | (step % max_path_length == max_path_length - 1)
+    sums = np.cumsum(np.asarray(rewards, dtype=np.float64).reshape(-1))
+    return np.diff(sums[is_end], prepend=0.0)
