@@ -103,6 +103,8 @@ class Facts:
         epochs_asked: None if nothing says it.
         state: see ``State``.
         note: why it failed or what is odd about it, without a full stop; "" for nothing.
+        described: whether its files say what it is: not so in an empty folder, nor if they are
+            damaged.
         params: every coefficient by its flat name.
         recorded: what the run recorded about itself: dataset, environment, versions.
     """
@@ -123,6 +125,7 @@ class Facts:
     epochs_asked: int | None
     state: State
     note: str
+    described: bool
     params: Mapping[str, Any]
     recorded: Mapping[str, Any]
 
@@ -202,22 +205,24 @@ class RunFolder:
         problems: list[str] = []
         config = _read_object(self.path / CONFIG, problems)
         nested = _read_object(self.path / PARAMS, problems) if not config else {}
-        status = _read_object(self.path / STATUS, problems)
         try:
             params = flat_params(config.get("algorithm") or nested)
         except (ValueError, TypeError, AttributeError) as error:
             params = {}
             problems.append(f"its parameters are not flat numbers and words: {error}")
-        done = self._epochs_done(problems)
         original = not config and "algorithm_params.type" in params
         identity = _original_identity(params) if original else _identity(config, params, problems)
         asked = identity.pop("epochs_asked")
+        described = bool(config or params) and not problems
+        status = _read_object(self.path / STATUS, problems)
+        done = self._epochs_done(problems)
         return Facts(
             **identity,
             epochs_done=done,
             epochs_asked=asked,
             state=_state(done, asked, status, problems),
             note=self._note(done, status, problems),
+            described=described,
             params=params,
             recorded=self.recorded,
         )
@@ -342,10 +347,10 @@ class RunFolder:
             return 0, math.nan
 
     def _epochs_done(self, problems: list[str]) -> int:
-        lines, _ = _whole_lines(self.path / PROGRESS)
-        if len(lines) < 2:
-            return 0
         try:
+            # No epoch yet is no damage: the file is made with the first row, maybe half written.
+            if len(_whole_lines(self.path / PROGRESS)[0]) < 2:
+                return 0
             return int(self.progress()["epoch"].max()) + 1
         except InputError as error:
             problems.append(str(error).rstrip("."))
@@ -646,7 +651,8 @@ def read_progress(path: Path) -> "pd.DataFrame":
         raise InputError(f"{path} has an epoch that is not a whole number.")
     # Ray Tune repeats epochs in the file of a restored trial; the last one counts.
     table = table[~table["epoch"].duplicated(keep="last")]
-    return table.assign(epoch=table["epoch"].astype(int)).reset_index(drop=True)
+    table = table.assign(epoch=table["epoch"].astype(int))
+    return table.sort_values("epoch").reset_index(drop=True)
 
 
 def _whole_lines(path: Path) -> tuple[list[bytes], bool]:
@@ -738,6 +744,9 @@ def _identity(
             return default
         return value
 
+    def whole(name: str) -> int | None:
+        return entry(params, name, int, None) if not config else None
+
     recorded = entry(config, "recorded", dict, {})
     data = entry(recorded, "dataset", dict, {})
     algorithm = entry(config, "algorithm", dict, {})
@@ -746,18 +755,18 @@ def _identity(
     known = catalog.find(name) or catalog.find_by_file_name(name)
     return {
         "program": "mopo_tf2",
-        "method": entry(config, "method", str, DEFAULT_METHOD),
+        "method": entry(config, "method", str, str(params.get("method", DEFAULT_METHOD))),
         "config": entry(config, "name", str, str(params.get("config", UNKNOWN))),
         "task": entry(config, "environment", str, str(params.get("task", UNKNOWN))),
         "dataset": known.dataset_id if known else name,
         "dataset_name": name,
         "dataset_source": source,
         "sha256": entry(data, "sha256", str, None),
-        "physics": entry(config, "physics", str, UNKNOWN),
-        "horizon": entry(algorithm, "max_path_length", int, None),
-        "seed": entry(config, "seed", int, None if config else params.get("seed")),
+        "physics": entry(config, "physics", str, str(params.get("physics", UNKNOWN))),
+        "horizon": entry(algorithm, "max_path_length", int, whole("max_path_length")),
+        "seed": entry(config, "seed", int, whole("seed")),
         "model_from": entry(config, "model", str, None),
-        "epochs_asked": entry(algorithm, "n_epochs", int, params.get("n_epochs")),
+        "epochs_asked": entry(algorithm, "n_epochs", int, whole("n_epochs")),
     }
 
 

@@ -1,0 +1,248 @@
+"""Published numbers, and whether one of them stands beside a run."""
+
+import difflib
+import functools
+import math
+from pathlib import Path, PurePath
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from mopo_tf2.config_fields import flatten
+from mopo_tf2.configs.d4rl import TASKS
+from mopo_tf2.configs.methods import METHODS, TITLES, convert_config
+from mopo_tf2.data import catalog
+from mopo_tf2.errors import InputError
+from mopo_tf2.files import file_sha256
+
+from .run_folder import UNKNOWN, Facts, flat_params
+from .run_spec import MAY_CHANGE
+
+_FOLDER = Path(__file__).with_name("paper")
+_PRINTED_ERROR = 0.051  # The paper prints one digit after the point.
+
+
+class Published(NamedTuple):
+    """One published number: ``value`` is a mean over seeds, ``key`` a dataset's id or a task.
+
+    std, and mean and maximum return of the dataset's episodes, are nan if they were not published.
+    """
+
+    key: str
+    method: str
+    value: float
+    std: float
+    batch_mean: float
+    batch_max: float
+    source: str
+
+
+class PublishedTable(NamedTuple):
+    """The numbers of one file; ``by_task`` if its data have no id; ``physics`` None if unknown."""
+
+    name: str
+    metric: Literal["score", "return"]
+    by_task: bool
+    physics: str | None
+    entries: tuple[Published, ...]
+
+    def find(self, key: str, method: str) -> Published | None:
+        """Return the number of a dataset or task, and of a method by its name or title."""
+        names = {method.lower(), TITLES.get(method, method).lower()}
+        return next((entry for entry in self.of(key) if entry.method.lower() in names), None)
+
+    def of(self, key: str) -> list[Published]:
+        """Return the numbers of one dataset (with its version) or task, all methods."""
+        return [entry for entry in self.entries if _canonical(entry.key) == _canonical(key)]
+
+
+class Comparison(NamedTuple):
+    """What a row shows of a published table.
+
+    published: the number beside the row; None unless it is of the same data, task and method.
+    key:       the dataset or task whose numbers, of all methods, are shown below; None for none.
+    batch:     mean and maximum return of the dataset's episodes; None if the table shows none.
+    notes:     why there is no number, or what else differs.
+    """
+
+    published: Published | None = None
+    key: str | None = None
+    batch: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def published_names() -> list[str]:
+    """Return the names of the tables that ship: mopo-table1, ..."""
+    return sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.csv"))
+
+
+def read_published(name: str) -> PublishedTable | None:
+    """Read a table that ships, or a file.
+
+    Args:
+        name: of ``published_names``, the path of a .csv file with the columns dataset or task,
+            method, score or return, source, and, if need be, std, batch_mean and batch_max; or
+            "none".
+
+    Raises:
+        InputError: if there is no such table or file, or its columns or numbers are invalid.
+    """
+    if name == "none":
+        return None
+    if name in published_names():
+        return _read(_FOLDER / f"{name.replace('-', '_')}.csv", name, physics="d4rl")
+    if name.lower().endswith(".csv"):
+        return _read(Path(name), Path(name).name, physics=None)
+    choices = [*published_names(), "none"]
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), choices, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else "give one of them."
+    raise InputError(
+        f"no published table {name!r}; there are {', '.join(choices)}, or a FILE.csv: {hint}"
+    )
+
+
+def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(
+            f"the table {path} cannot be read: {' '.join(str(error).split())}."
+        ) from None
+    key = "dataset" if "dataset" in table else "task"
+    metric: Literal["score", "return"] = "score" if "score" in table else "return"
+    if not {key, "method", metric, "source"} <= {*table}:
+        raise InputError(
+            f"{path}: expected the columns dataset or task, method, score or return, source, got "
+            f"{', '.join(table)}."
+        )
+    table = table.rename(columns={key: "key", metric: "value"})
+    # Too many cells in all rows: pandas takes the first for the rows' names.
+    is_whole = table[["key", "method", "value", "source"]].notna().all(axis=1)
+    if table.empty or not is_whole.all() or not isinstance(table.index, pd.RangeIndex):
+        line = 2 if table.empty or is_whole.all() else int(np.argmin(is_whole)) + 2
+        raise InputError(
+            f"{path}, line {line}: expected {key}, method, {metric}, source and one cell a column."
+        )
+    table = table.reindex(columns=Published._fields)
+    for column in ("value", "std", "batch_mean", "batch_max"):
+        texts, table[column] = table[column], pd.to_numeric(table[column], errors="coerce")
+        for line in np.flatnonzero(texts.notna() & table[column].isna())[:1]:
+            got = f"got {texts[line]!r}"
+            raise InputError(f"{path}, line {line + 2}: expected numbers as {column}, {got}.")
+    entries = tuple(Published(*row) for row in table.itertuples(index=False))
+    return PublishedTable(name, metric, key == "task", physics, entries)
+
+
+def _canonical(name: str) -> str:
+    known = catalog.find(name)
+    return known.dataset_id if known else name.strip().lower().replace("_", "-")
+
+
+def compare(run: Facts, table: PublishedTable | None) -> Comparison:
+    """Find the number that stands beside a run.
+
+    A number of a dataset is shown if the run used the dataset of this very id, version included,
+    recorded its hash, and was evaluated in the data's own task on the published physics. Data of a
+    published task that have no id are taken for the same if mean and maximum return of their
+    episodes are those printed.
+    """
+    if table is None:
+        return Comparison()
+    names, batch, notes = [run.dataset], None, []
+    if table.by_task:
+        names = [run.config, run.task, PurePath(run.dataset).stem]
+        batch, problem = batch_returns(run)
+        notes = [problem] if problem else []
+    entry = next(filter(None, (table.find(name, run.method) for name in names)), None)
+    if entry is None:
+        title, keys = TITLES.get(run.method, run.method), " or ".join(dict.fromkeys(names))
+        notes.append(f"{table.name} has no number of {title} for {keys}")
+        return Comparison(batch=batch, notes=tuple(notes))
+    obstacle = _other_batch(batch, entry) if batch else _other_data(run, table)
+    if obstacle:
+        key = entry.key if table.by_task else None
+        return Comparison(None, key, batch, (*notes, f"no number of {table.name}: {obstacle}"))
+    if run.dataset_name != run.dataset:
+        notes.append(f"{run.dataset_name} is taken for {run.dataset} by its name")
+    if changed := _changed_settings(run):
+        notes.append(f"settings other than the shipped ones of these data: {', '.join(changed)}")
+    return Comparison(entry, entry.key, batch, tuple(notes))
+
+
+def _other_batch(batch: tuple[float, float], entry: Published) -> str:
+    """Return why data without an id are not the published ones, or ""."""
+    printed = (entry.batch_mean, entry.batch_max)
+    if np.allclose(batch, printed, rtol=0.0, atol=_PRINTED_ERROR):
+        return ""
+    own = "are unknown" if math.isnan(batch[0]) else "{:.1f} and {:.1f}".format(*batch)
+    return "its batch has mean {:g} and max {:g}, the run's data {}".format(*printed, own)
+
+
+def _other_data(run: Facts, table: PublishedTable) -> str:
+    """Return why a number of the same dataset id does not stand beside the run, or ""."""
+    info = catalog.find(run.dataset)
+    if run.sha256 is None:
+        return f"the run records no hash of its data, which may not be {run.dataset}"
+    if run.sha256 == _shipped_sha256() and run.dataset != catalog.SHIPPED_ID:
+        return f"this row's data are {catalog.SHIPPED_ID} by their bytes, not {run.dataset}"
+    if info is not None and run.task != info.task:
+        return f"it is of the task {info.task}, this row of {run.task}"
+    if table.physics is not None and run.physics not in (table.physics, UNKNOWN):
+        return f"it is of {table.physics} physics, this row of {run.physics}"
+    if run.horizon not in (None, catalog.EPISODE_STEPS):
+        return f"it is of {catalog.EPISODE_STEPS} steps an episode, this row of {run.horizon}"
+    return ""
+
+
+@functools.cache
+def _shipped_sha256() -> str:
+    """Hash of the dataset that ships; it is easily put in the place of D4RL's medium-replay."""
+    from mopo_tf2.data.datasets import resolve
+
+    return file_sha256(resolve(catalog.SHIPPED_ID, allow_download=False)[0])
+
+
+def _changed_settings(run: Facts) -> list[str]:
+    """Return "name=value" of each setting that the shipped configuration has otherwise."""
+    data = _without_version(run.dataset)
+    task = next((t for t in TASKS.values() if _without_version(t.dataset_id) == data), None)
+    if task is None or run.program == "original" or run.method not in METHODS:
+        return []
+    shipped = flat_params(flatten(convert_config(task.config(), run.method)))
+    own = {name.rsplit(".", 1)[-1]: value for name, value in run.params.items()}
+    names = [name for name in shipped if name in own and name not in MAY_CHANGE]
+    return [f"{name}={own[name]}" for name in names if own[name] != shipped[name]]
+
+
+def _without_version(dataset_id: str) -> str:
+    return dataset_id.rpartition("-v")[0]
+
+
+def batch_returns(run: Facts) -> tuple[tuple[float, float], str]:
+    """Return mean and maximum return of a run's data, and why there are none (nan), or "".
+
+    The file is looked for where the run found it, and nothing is downloaded. A file whose bytes
+    are not those that the run recorded is not taken.
+    """
+    import h5py
+
+    from mopo_tf2.data.datasets import resolve
+    from mopo_tf2.evaluation.metrics import episode_returns
+
+    problem = "the file holds no complete episode"
+    try:
+        path, _ = resolve(run.dataset_source, allow_download=False)
+        if run.sha256 and file_sha256(path) != run.sha256:
+            raise InputError(f"{path.name} has changed since the run.")
+        with h5py.File(path, "r") as file:
+            timeouts = file["timeouts"][()] if "timeouts" in file else None
+            returns = episode_returns(file["rewards"][()], file["terminals"][()], timeouts)
+        if returns.size:
+            return (float(returns.mean()), float(returns.max())), ""
+    except InputError as error:
+        problem = str(error).rstrip(".")
+    except (OSError, KeyError, ValueError):
+        problem = f"{run.dataset} is not an HDF5 log of episodes"
+    return (math.nan, math.nan), f"no batch returns: {problem}"
