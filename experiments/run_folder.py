@@ -357,16 +357,23 @@ class RunFolder:
             return 0
 
     def _write_events(self, metrics: Mapping[str, float]) -> None:
-        # Late: reading a folder needs no TensorFlow.
-        import tensorflow as tf
+        # Late: reading a folder does not need them.
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        epoch, folder = int(metrics["epoch"]), str(self.path / TENSORBOARD)
+        about = {"step": int(metrics["epoch"]), "wall_time": time.time()}
         if self._events is None:
-            _mark_session_start(folder, epoch)
-            self._events = tf.summary.create_file_writer(folder)
-        with self._events.as_default(step=epoch):
-            for name, value in metrics.items():
-                tf.summary.scalar(name, float(value))
+            self._events = EventFileWriter(str(self.path / TENSORBOARD))
+            # From this epoch on TensorBoard drops what older files say. The first session needs
+            # the mark too: to TensorBoard the first one of a run is not a restart.
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._events.add_event(event_pb2.Event(session_log=start, **about))
+        values = [
+            summary_pb2.Summary.Value(tag=name, simple_value=float(value))
+            for name, value in metrics.items()
+        ]
+        summary = summary_pb2.Summary(value=values)
+        self._events.add_event(event_pb2.Event(summary=summary, **about))
         self._events.flush()
 
     def close(self) -> None:
@@ -409,10 +416,15 @@ class RunFolder:
     # Checkpoints, policy, model.
 
     def save_checkpoint(self, algorithm: "OfflineAlgorithm") -> None:
-        """Write everything that a resumed run needs, and the present policy."""
-        arrays, counters = algorithm.arrays(), algorithm.counters()
+        """Write everything that a resumed run needs, and the present policy.
+
+        Original: mopo/algorithms/mopo.py:MOPO._log_policy
+        """
+        arrays, counters, spec = algorithm.arrays(), algorithm.counters(), self.spec
         checkpoints.save_checkpoint(self.path / _CHECKPOINTS, algorithm.epoch, arrays, counters)
-        self.save_policy(algorithm)
+        about = {name: getattr(spec, name) for name in ("method", "environment", "physics", "seed")}
+        about |= {"max_path_length": spec.algorithm.max_path_length, "epoch": algorithm.epoch}
+        self.write_policy(algorithm.policy, about)
 
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Return the last readable checkpoint's arrays and counters; None if there is none.
@@ -421,24 +433,6 @@ class RunFolder:
             InputError: if there are checkpoints and none of them can be read.
         """
         return checkpoints.load_checkpoint(self.path / _CHECKPOINTS)
-
-    def save_policy(self, algorithm: "OfflineAlgorithm") -> None:
-        """Write the present policy and what is needed to evaluate it.
-
-        Original: mopo/algorithms/mopo.py:MOPO._log_policy
-        """
-        spec = self.spec
-        self.write_policy(
-            algorithm.policy,
-            {
-                "method": spec.method,
-                "environment": spec.environment,
-                "physics": spec.physics,
-                "max_path_length": spec.algorithm.max_path_length,
-                "epoch": algorithm.epoch,
-                "seed": spec.seed,
-            },
-        )
 
     def write_policy(self, policy: "ExportablePolicy", metadata: Mapping[str, Any]) -> None:
         """Write a policy with ``metadata`` beside its own; see ``load_policy``."""
@@ -792,18 +786,3 @@ def _original_identity(params: Mapping[str, Any]) -> dict[str, Any]:
         "model_from": None,
         "epochs_asked": int(asked) if isinstance(asked, int | float) else None,
     }
-
-
-def _mark_session_start(folder: str, epoch: int) -> None:
-    """Write the event at which TensorBoard drops what older files say from ``epoch`` on.
-
-    The first session needs one too: to TensorBoard the first mark of a run is not a restart.
-    """
-    # tf.summary of TensorFlow 2 has lost SessionLog; TensorBoard's own writer still has it.
-    from tensorboard.compat.proto import event_pb2
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-    writer = EventFileWriter(folder)
-    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-    writer.add_event(event_pb2.Event(session_log=start, step=epoch, wall_time=time.time()))
-    writer.close()

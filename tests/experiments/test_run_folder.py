@@ -179,14 +179,13 @@ def test_an_invalid_table_is_an_input_error(tmp_path: Path, content: str) -> Non
 
 def test_tensorboard_shows_each_epoch_of_a_continued_run_once(folder: RunFolder) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
 
     folder.truncate(0)
     time.sleep(1.1)  # event files are ordered by the second in their names
     for epoch in (1, 2):
         folder.write_row(row(epoch, **{RETURN: 100.0 + epoch}))
     folder.close()
-    events = EventAccumulator(str(folder.path / "tensorboard"), {"tensors": 0}).Reload()
+    events = EventAccumulator(str(folder.path / "tensorboard"), {"scalars": 0}).Reload()
     shown = [
         (event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(RETURN)
     ]
