@@ -13,6 +13,7 @@ class Progress(Protocol):
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
         """``done`` of ``total`` gradient steps of ensemble-training ``epoch`` (from 0) are done."""
+        return None
 
     def model_epoch(
         self,
@@ -27,21 +28,27 @@ class Progress(Protocol):
         Training stops once ``epochs_since_update`` exceeds ``max_epochs_since_update``, or after
         ``max_epochs`` epochs if that is not None.
         """
+        return None
 
     def epoch_started(self, epoch: int, n_epochs: int) -> None:
         """Policy-training ``epoch`` (from 0) of ``n_epochs`` begins."""
+        return None
 
     def rollout_step(self, done: int, total: int, states: int) -> None:
         """``done`` of ``total`` rollout steps are done; the last one had ``states`` rows."""
+        return None
 
     def updates(self, done: int, total: int) -> None:
         """``done`` of ``total`` gradient steps of this epoch are done."""
+        return None
 
     def evaluation_step(self, done: int, total: int) -> None:
         """``done`` of at most ``total`` lockstep evaluation steps are done."""
+        return None
 
     def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
         """Policy-training ``epoch`` ended with ``metrics`` (the row of progress.csv)."""
+        return None
 
 
 class NoProgress(Progress):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mopo_tf2.algorithms.epoch_metrics import Stopwatch
 from mopo_tf2.algorithms.offline import OfflineAlgorithm
-from mopo_tf2.algorithms.sac import polyak
+from mopo_tf2.algorithms.sac import follow
 from mopo_tf2.configs.bcq import BCQConfig
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.bcq_policy import BCQPolicy, Perturbation
@@ -174,8 +174,7 @@ class BCQ(OfflineAlgorithm):
             loss = self.perturbation_loss(batch.observations, sampled)
         self._apply("perturbation", tape, loss)
         for online, target_network in self._online_and_target():
-            for source, moved in zip(online.variables, target_network.variables, strict=True):
-                moved.assign(polyak(source.value, moved.value, self.config.tau))
+            follow(online, target_network, self.config.tau)
 
     def _apply(self, name: str, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         minimise(self.optimizers[name], tape, loss, self._trained[name])

@@ -47,12 +47,8 @@ class RolloutStatistics:
         """Return mean length; mean and maximum of u; its share lambda mean(u) / mean |r|."""
         subtracted = self.penalty_coeff * self.penalty_sum
         share = subtracted / self.reward_sum if self.reward_sum else math.nan
-        values = (
-            self.states / self.starts,
-            self.penalty_sum / self.states,
-            self.penalty_max,
-            share,
-        )
+        mean_penalty = self.penalty_sum / self.states
+        values = (self.states / self.starts, mean_penalty, self.penalty_max, share)
         return dict(zip(ROLLOUT_KEYS, values, strict=True))
 
 

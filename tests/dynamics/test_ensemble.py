@@ -80,24 +80,17 @@ def test_initial_log_variance_bounds_are_the_original_ones(tiny_config):
     np.testing.assert_array_equal(ensemble.min_logvar.numpy(), np.full((1, 3), -10.0))
 
 
+def test_initial_weights_differ_by_head_and_seed(tiny_config):
+    first, again, other = (GaussianEnsemble(2, 1, tiny_config(), seed) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first.kernels[0].numpy(), again.kernels[0].numpy())
+    assert np.abs(first.kernels[0].numpy() - other.kernels[0].numpy()).min() > 0
+    mean_head, variance_head = (head.kernel.numpy() for head in first.heads)
+    assert np.abs(mean_head - variance_head).min() > 0
+    assert first.elites == [0, 1, 2]
+
+
 def test_scaler_is_not_trained(tiny_config):
     ensemble = GaussianEnsemble(2, 1, tiny_config())
     trained = {id(variable) for variable in ensemble.trainable_variables}
     named = {name for name, v in ensemble.named_variables().items() if id(v) not in trained}
     assert named == {"scaler/mu", "scaler/sigma"}
-
-
-def test_seed_decides_the_initial_weights(tiny_config):
-    kernels = [GaussianEnsemble(2, 1, tiny_config(), seed).kernels for seed in (4, 4, 5)]
-    np.testing.assert_array_equal(kernels[0][0].numpy(), kernels[1][0].numpy())
-    assert np.abs(kernels[0][0].numpy() - kernels[2][0].numpy()).min() > 0
-
-
-def test_heads_of_equal_shape_start_from_different_weights(tiny_config):
-    ensemble = GaussianEnsemble(2, 1, tiny_config())
-    mean_head, variance_head = (head.kernel.numpy() for head in ensemble.heads)
-    assert np.abs(mean_head - variance_head).min() > 0
-
-
-def test_all_members_are_elites_before_training(tiny_config):
-    assert GaussianEnsemble(2, 1, tiny_config()).elites == [0, 1, 2]

@@ -63,9 +63,6 @@ def test_a_function_of_the_users_own_is_found_by_module_and_name(tmp_path, monke
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert find_termination_fn("own_ends:rolls_over")(None, None, None) == "mine"
-
-
-def test_a_domain_is_found_by_name():
     assert find_termination_fn("walker2d") is TERMINATION_FUNCTIONS["walker2d"]
 
 

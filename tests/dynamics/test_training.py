@@ -8,12 +8,7 @@ import pytest
 
 from mopo_tf2.dynamics import training
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
-from mopo_tf2.dynamics.training import (
-    EnsembleTrainer,
-    format_samples,
-    shuffle_rows,
-    split_holdout,
-)
+from mopo_tf2.dynamics.training import EnsembleTrainer, format_samples, shuffle_rows, split_holdout
 from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.progress import NoProgress
 from mopo_tf2.types import Transitions
@@ -143,12 +138,6 @@ def test_training_stops_once_the_patience_is_exceeded(tiny_config):
     assert result.epochs == 4
 
 
-def test_argument_max_epochs_overrides_the_configuration(tiny_config):
-    trainer = scripted(tiny_config(model_max_epochs=1))
-    result = trainer.train_on(*numbered_rows(20), np.random.RandomState(0), max_epochs=2)
-    assert result.epochs == 2
-
-
 def test_training_stops_after_the_time_limit_at_the_end_of_an_epoch(tiny_config, monkeypatch):
     clock = itertools.count(step=10)
     monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
@@ -158,10 +147,11 @@ def test_training_stops_after_the_time_limit_at_the_end_of_an_epoch(tiny_config,
 
 
 def test_validation_loss_is_the_mean_over_the_elites(tiny_config):
-    result = scripted(tiny_config()).train_on(
+    # The argument goes before the configuration's number of epochs.
+    result = scripted(tiny_config(model_max_epochs=2)).train_on(
         *numbered_rows(20), np.random.RandomState(0), max_epochs=1
     )
-    assert (result.elites, result.val_loss) == ([1, 2], 1.5)
+    assert (result.elites, result.val_loss, result.epochs) == ([1, 2], 1.5, 1)
 
 
 def test_without_holdout_the_members_rank_on_the_training_rows(tiny_config):

@@ -68,12 +68,6 @@ def test_members_start_from_weights_of_their_own():
     assert np.abs(correlation - np.eye(7)).max() < 0.15
 
 
-def test_seeds_decide_the_initial_weights():
-    kernels = [built(4, 2, 3, seed=seed).kernel.numpy() for seed in (5, 5, 6)]
-    np.testing.assert_array_equal(kernels[0], kernels[1])
-    assert np.abs(kernels[0] - kernels[2]).min() > 0
-
-
 def test_weights_start_from_a_normal_truncated_at_two_stddevs():
     stddev = 1 / (2 * np.sqrt(50))
     kernel = built(200, 7, 50, seed=3).kernel.numpy().ravel().astype(np.float64)

@@ -58,15 +58,6 @@ def test_run_that_was_stopped_after_the_model_goes_on_with_that_model(make, undi
     np.testing.assert_equal(without_times(next(resumed.train())), metrics)
 
 
-def test_checkpoint_holds_threshold_scalers_baseline_and_optimiser(undisturbed):
-    arrays = undisturbed[0].arrays()
-    assert np.isfinite(arrays["pessimism/threshold"])
-    assert arrays["pessimism/halt_reward"] < 0.0
-    for name in ("dynamics/input_scale", "dynamics/output_shift", "baseline/scale"):
-        assert np.any(arrays[name] != 0.0), name
-    assert arrays["baseline/optimizer/0"] > 0
-
-
 def test_epoch_is_one_step_with_finite_diagnostics(undisturbed):
     metrics = undisturbed[1]
     assert metrics["train-steps"] == 1.0

@@ -71,18 +71,6 @@ def test_prediction_is_state_plus_unscaled_output(transitions):
     np.testing.assert_allclose(successors[1], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_members_differ_and_equal_seeds_do_not(transitions, eager):
-    few = Transitions(*(column[:70] for column in transitions))
-    trained = []
-    for seed in (0, 0, 1):
-        ensemble = residual(seed)
-        ResidualTrainer(ensemble, **SETTINGS).train(few, np.random.RandomState(0), epochs=1)
-        trained.append(ensemble.predict(transitions.observations, transitions.actions)[1].numpy())
-    np.testing.assert_array_equal(trained[0], trained[1])
-    assert not np.allclose(trained[0], trained[2])
-    assert not np.allclose(trained[0][0], trained[0][1])
-
-
 def test_no_holdout_reports_the_loss_on_the_data(transitions, eager):
     few = Transitions(*(column[:10] for column in transitions))  # fewer than a batch
     trainer = ResidualTrainer(residual(), **{**SETTINGS, "holdout_ratio": 0.0})
