@@ -106,9 +106,7 @@ def _named_spec(name: str) -> RunSpec:
     )
 
 
-def changed_spec(
-    spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]
-) -> RunSpec:
+def changed_spec(spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]) -> RunSpec:
     """Return ``spec`` with ``changes`` and ``settings`` applied; see ``build_spec``."""
     given = {name: value for name, value in changes.items() if value is not None}
     method = given.get("method", spec.method)
