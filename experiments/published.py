@@ -19,6 +19,8 @@ from .run_folder import UNKNOWN, Facts, flat_params
 from .run_spec import MAY_CHANGE
 
 _FOLDER = Path(__file__).with_name("paper")
+NAMES = sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.csv"))
+"""The tables that ship: mopo-table1, ..."""
 _PRINTED_ERROR = 0.051  # The paper prints one digit after the point.
 
 
@@ -53,16 +55,19 @@ class PublishedTable(NamedTuple):
 
     def of(self, key: str) -> list[Published]:
         """Return the numbers of one dataset (with its version) or task, all methods."""
-        return [entry for entry in self.entries if _canonical(entry.key) == _canonical(key)]
+
+        def canonical(name: str) -> str:
+            known = catalog.find(name)
+            return known.dataset_id if known else name.strip().lower().replace("_", "-")
+
+        return [entry for entry in self.entries if canonical(entry.key) == canonical(key)]
 
 
 class Comparison(NamedTuple):
-    """What a row shows of a published table.
+    """What a row shows: the ``published`` number of the same data, task and method, if any.
 
-    published: the number beside the row; None unless it is of the same data, task and method.
-    key:       the dataset or task whose numbers, of all methods, are shown below; None for none.
-    batch:     mean and maximum return of the dataset's episodes; None if the table shows none.
-    notes:     why there is no number, or what else differs.
+    ``key``: the dataset or task whose numbers, of all methods, are shown below. ``batch``: mean and
+    maximum return of the dataset's episodes. ``notes``: why there is no number, or what differs.
     """
 
     published: Published | None = None
@@ -71,33 +76,27 @@ class Comparison(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def published_names() -> list[str]:
-    """Return the names of the tables that ship: mopo-table1, ..."""
-    return sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.csv"))
-
-
 def read_published(name: str) -> PublishedTable | None:
     """Read a table that ships, or a file.
 
     Args:
-        name: of ``published_names``, the path of a .csv file with the columns dataset or task,
-            method, score or return, source, and, if need be, std, batch_mean and batch_max; or
-            "none".
+        name: of ``NAMES``, or "none", or the path of a .csv file with the columns dataset or task,
+            method, score or return, source, and, if need be, std, batch_mean and batch_max.
 
     Raises:
         InputError: if there is no such table or file, or its columns or numbers are invalid.
     """
     if name == "none":
         return None
-    if name in published_names():
+    if name in NAMES:
         return _read(_FOLDER / f"{name.replace('-', '_')}.csv", name, physics="d4rl")
     if name.lower().endswith(".csv"):
         return _read(Path(name), Path(name).name, physics=None)
-    choices = [*published_names(), "none"]
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), choices, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else "give one of them."
+    known = [*NAMES, "none"]
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.4)
+    hint = f": did you mean {near[0]}?" if near else "."
     raise InputError(
-        f"no published table {name!r}; there are {', '.join(choices)}, or a FILE.csv: {hint}"
+        f"no published table {name!r}; there are {', '.join(known)}, or a FILE.csv{hint}"
     )
 
 
@@ -107,37 +106,29 @@ def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
     try:
         table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(
-            f"the table {path} cannot be read: {' '.join(str(error).split())}."
-        ) from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"the table {path} cannot be read: {reason}.") from None
     key = "dataset" if "dataset" in table else "task"
     metric: Literal["score", "return"] = "score" if "score" in table else "return"
-    if not {key, "method", metric, "source"} <= {*table}:
+    if not {key, "method", metric, "source"} <= {*table} or table.empty:
         raise InputError(
-            f"{path}: expected the columns dataset or task, method, score or return, source, got "
-            f"{', '.join(table)}."
+            f"{path}: expected the columns dataset or task, method, score or return, source, and "
+            f"rows; got {', '.join(table)} and {len(table)} rows."
         )
-    table = table.rename(columns={key: "key", metric: "value"})
-    # Too many cells in all rows: pandas takes the first for the rows' names.
-    is_whole = table[["key", "method", "value", "source"]].notna().all(axis=1)
-    if table.empty or not is_whole.all() or not isinstance(table.index, pd.RangeIndex):
-        line = 2 if table.empty or is_whole.all() else int(np.argmin(is_whole)) + 2
-        raise InputError(
-            f"{path}, line {line}: expected {key}, method, {metric}, source and one cell a column."
-        )
-    table = table.reindex(columns=Published._fields)
+    texts = table.rename(columns={key: "key", metric: "value"}).reindex(columns=Published._fields)
+    made = texts.copy()
     for column in ("value", "std", "batch_mean", "batch_max"):
-        texts, table[column] = table[column], pd.to_numeric(table[column], errors="coerce")
-        for line in np.flatnonzero(texts.notna() & table[column].isna())[:1]:
-            got = f"got {texts[line]!r}"
-            raise InputError(f"{path}, line {line + 2}: expected numbers as {column}, {got}.")
-    entries = tuple(Published(*row) for row in table.itertuples(index=False))
+        made[column] = pd.to_numeric(texts[column], errors="coerce")
+    is_bad = (made.isna() & texts.notna()).any(axis=1)
+    is_bad |= made[["key", "method", "value", "source"]].isna().any(axis=1)
+    # Too many cells in all rows: pandas takes the first for the rows' names.
+    if is_bad.any() or not isinstance(table.index, pd.RangeIndex):
+        raise InputError(
+            f"{path}, line {np.argmax(is_bad) + 2}: expected a cell for each column, and numbers "
+            f"as {metric}, std, batch_mean and batch_max (of which the last three may be empty)."
+        )
+    entries = tuple(Published(*row) for row in made.itertuples(index=False))
     return PublishedTable(name, metric, key == "task", physics, entries)
-
-
-def _canonical(name: str) -> str:
-    known = catalog.find(name)
-    return known.dataset_id if known else name.strip().lower().replace("_", "-")
 
 
 def compare(run: Facts, table: PublishedTable | None) -> Comparison:
@@ -157,13 +148,12 @@ def compare(run: Facts, table: PublishedTable | None) -> Comparison:
         notes = [problem] if problem else []
     entry = next(filter(None, (table.find(name, run.method) for name in names)), None)
     if entry is None:
-        title, keys = TITLES.get(run.method, run.method), " or ".join(dict.fromkeys(names))
-        notes.append(f"{table.name} has no number of {title} for {keys}")
+        notes.append(f"{table.name} has no number of this method on these data")
         return Comparison(batch=batch, notes=tuple(notes))
     obstacle = _other_batch(batch, entry) if batch else _other_data(run, table)
     if obstacle:
-        key = entry.key if table.by_task else None
-        return Comparison(None, key, batch, (*notes, f"no number of {table.name}: {obstacle}"))
+        notes.append(f"no number of {table.name}: {obstacle}")
+        return Comparison(None, entry.key if batch else None, batch, tuple(notes))
     if run.dataset_name != run.dataset:
         notes.append(f"{run.dataset_name} is taken for {run.dataset} by its name")
     if changed := _changed_settings(run):
@@ -176,8 +166,8 @@ def _other_batch(batch: tuple[float, float], entry: Published) -> str:
     printed = (entry.batch_mean, entry.batch_max)
     if np.allclose(batch, printed, rtol=0.0, atol=_PRINTED_ERROR):
         return ""
-    own = "are unknown" if math.isnan(batch[0]) else "{:.1f} and {:.1f}".format(*batch)
-    return "its batch has mean {:g} and max {:g}, the run's data {}".format(*printed, own)
+    own = "are unknown" if math.isnan(batch[0]) else f"{batch[0]:.1f} and {batch[1]:.1f}"
+    return f"its batch has mean {printed[0]:g} and max {printed[1]:g}, the run's data {own}"
 
 
 def _other_data(run: Facts, table: PublishedTable) -> str:
@@ -206,18 +196,14 @@ def _shipped_sha256() -> str:
 
 def _changed_settings(run: Facts) -> list[str]:
     """Return "name=value" of each setting that the shipped configuration has otherwise."""
-    data = _without_version(run.dataset)
-    task = next((t for t in TASKS.values() if _without_version(t.dataset_id) == data), None)
+    tasks = {task.dataset_id.rpartition("-v")[0]: task for task in TASKS.values()}
+    task = tasks.get(run.dataset.rpartition("-v")[0])
     if task is None or run.program == "original" or run.method not in METHODS:
         return []
     shipped = flat_params(flatten(convert_config(task.config(), run.method)))
     own = {name.rsplit(".", 1)[-1]: value for name, value in run.params.items()}
     names = [name for name in shipped if name in own and name not in MAY_CHANGE]
     return [f"{name}={own[name]}" for name in names if own[name] != shipped[name]]
-
-
-def _without_version(dataset_id: str) -> str:
-    return dataset_id.rpartition("-v")[0]
 
 
 def batch_returns(run: Facts) -> tuple[tuple[float, float], str]:

@@ -1,0 +1,359 @@
+"""The paper's tables from runs, beside the published numbers."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mopo_tf2.configs.methods import TITLES
+from mopo_tf2.data import catalog
+from mopo_tf2.errors import InputError
+
+from . import results
+from .published import Comparison, compare, read_published
+from .results import LAST, METRICS, STATISTICS, Metric
+from .run_folder import UNKNOWN, State
+
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex", ".json": "json"}
+COLUMNS = (
+    *("kind", "dataset", "task", "physics", "configuration", "program", "method", "setting"),
+    *("metric", "statistic", "mean", "std", "iqm", "ci_low", "ci_high", "published"),
+    *("published_std", "batch_mean", "batch_max", "n_seeds", "seeds", "n_tasks", "epochs_min"),
+    *("epochs_max", "epochs_asked", "has_unfinished", "state", "folder", "source", "notes"),
+)
+_IDENTITY = ("task", "dataset", "physics", "program", "method", "setting")
+_FEW_SEEDS = 5
+_ROWS_OF_A_FLOAT, _METHODS_OF_A_BLOCK, _LONG_CELL = 35, 6, 40
+
+
+_KINDS = {"rows": "run_group", "aggregates": "over_tasks", "excluded": "not_counted"}
+
+
+class Table(NamedTuple):
+    """A table, to be written by ``render``; its four frames have the columns ``COLUMNS``.
+
+    ``rows``: one per configuration, dataset and statistic. ``aggregates``: the same over tasks.
+    ``published``: every number that ``paper`` has of the rows' data. ``excluded``: runs, and why.
+    """
+
+    metric: Metric
+    paper: str | None
+    remarks: list[str]
+    rows: pd.DataFrame
+    aggregates: pd.DataFrame
+    published: pd.DataFrame
+    excluded: pd.DataFrame
+
+
+def make_table(
+    frame: pd.DataFrame,
+    paper: str = "mopo-table1",
+    metric: Metric | None = None,
+    include_unfinished: bool = False,
+) -> Table:
+    """Make the table of some runs.
+
+    Args:
+        frame: of ``results.load``.
+        paper: see ``published.read_published``.
+        metric: None for that of the published table, else the score; of runs without a simulator
+            the return in the learned model. Published numbers of another metric are not shown.
+        include_unfinished: average unfinished and failed runs of at least one epoch too.
+
+    Raises:
+        InputError: if there is no such published table.
+    """
+    published, remarks = read_published(paper), []
+    has = {name: results.evaluations(frame, name).notna().any() for name in METRICS}
+    if metric is None and has["model-return"] and not has["return"]:
+        metric, published = "model-return", None
+    metric = metric or (published.metric if published else "score")
+    if published and published.metric != metric:
+        remarks.append(f"{published.name} has another metric ({published.metric}): not shown")
+        published = None
+    runs = results.scores(frame, metric).replace({"method": TITLES})
+    runs["excluded"] = _exclusions(runs, include_unfinished)
+    runs["seeds"], runs["configuration"] = runs["seed"].map(_whole), runs["config"]
+    runs["epochs_min"] = runs["epochs_max"] = runs["epochs_done"]
+    described = runs[runs["described"]].sort_values([*_IDENTITY], kind="stable")
+    seeds = set(runs["seed"][runs["excluded"].isna()].dropna())
+    lines, keys = [], set()
+    for _, group in described.groupby("group", sort=False):
+        beside = compare(group["folder"].iloc[0].facts(), published)
+        lines += _lines(group, beside, seeds)
+        keys.add(beside.key)
+    entries = [entry for entry in (published.entries if published else ()) if entry.key in keys]
+    excluded = runs[runs["excluded"].notna()].assign(folder=runs["run"])
+    excluded["notes"] = [[reason] if reason else [] for reason in excluded["excluded"]]
+    parts = (
+        lines,
+        _aggregates(lines) if metric == "score" else [],
+        [entry._asdict() | {"dataset": entry.key, "mean": entry.value} for entry in entries],
+        excluded,
+    )
+    frames = [pd.DataFrame(part, dtype=object).reindex(columns=COLUMNS) for part in parts]
+    return Table(metric, published.name if published else None, remarks, *frames)
+
+
+def _whole(number: Any) -> str:
+    return "?" if pd.isna(number) else str(int(number))
+
+
+def _exclusions(runs: pd.DataFrame, include_unfinished: bool) -> pd.Series:
+    """Return why each run is excluded from the averages ("" if its state says it); nan if not."""
+    is_averaged = runs["state"] == State.FINISHED
+    is_averaged |= include_unfinished & (runs["epochs_done"] > 0)
+    is_averaged &= runs["described"]
+    # Finished runs first: of two runs with one seed, a finished one counts.
+    order = runs[is_averaged].sort_values("state", key=lambda s: s != State.FINISHED, kind="stable")
+    first = order.groupby(["group", "seed"])["run"].transform("first")
+    again = first[first.notna() & (first != order["run"])]
+    return runs["note"].mask(is_averaged).fillna("its seed counts once, as " + again)
+
+
+def _lines(group: pd.DataFrame, beside: Comparison, all_seeds: set[Any]) -> list[dict[str, Any]]:
+    """Return a line for each statistic of the runs of one configuration on one dataset."""
+    first, counted = group.iloc[0], group[group["excluded"].isna()].sort_values("seed")
+    has_hash = catalog.find(first["dataset"]) is None and pd.notna(first["sha256"])
+    entry = beside.published
+    common = {
+        **first[[*_IDENTITY, "configuration"]],
+        **({"dataset": f"{first['dataset']} (sha256 {first['sha256'][:8]})"} if has_hash else {}),
+        **({"published": entry.value, "published_std": entry.std} if entry else {}),
+        **dict(zip(("batch_mean", "batch_max"), beside.batch or (), strict=False)),
+        **{"n_seeds": len(counted), "seeds": " ".join(counted["seeds"])},
+        **{"epochs_min": counted["epochs_min"].min(), "epochs_max": counted["epochs_max"].max()},
+        "epochs_asked": counted["epochs_asked"].dropna().max(),
+        "has_unfinished": int((counted["state"] != State.FINISHED).any()),
+        "notes": [*_notes(group, counted, all_seeds), *beside.notes],
+    }
+    lines = []
+    for name in STATISTICS:
+        mean, std = results.mean_std(counted[name]) if len(counted) else (math.nan, math.nan)
+        values = {"statistic": name, "mean": mean, "std": std, "scores": counted[name].to_numpy()}
+        lines.append(common | values)
+    return lines
+
+
+def _notes(group: pd.DataFrame, counted: pd.DataFrame, all_seeds: set[Any]) -> Iterator[str]:
+    """Yield what a reader must know of a row's runs."""
+    names = counted["run"].where(counted["seed"].isna(), "seed " + counted["seeds"])
+    for index, run in counted[counted["state"] != State.FINISHED].iterrows():
+        epochs = f"{run['epochs_done']} of {_whole(run['epochs_asked'])} epochs"
+        yield f"{names[index]} is {run['state']} ({epochs}) and included in the averages"
+    if counted["epochs_done"].nunique() > 1:
+        yield "runs of unequal length, each at its own last epoch"
+    if len(counted) > 1 and counted["seed"].isna().any():
+        yield "runs without a recorded seed count as different samples"
+    if missing := sorted(all_seeds - set(group["seed"])):
+        yield f"no run of seed {', '.join(map(_whole, missing))}, which other rows have"
+    remarks = counted["remarks"].explode().dropna()
+    for remark, same in remarks.groupby(remarks, sort=False):
+        who = "" if len(same) == len(counted) else f"{', '.join(names[same.index])}: "
+        yield f"{who}{remark}"
+
+
+def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield each statistic over tasks of the configurations that have more than one."""
+    table = pd.DataFrame(lines, columns=[*COLUMNS, "scores"])
+    is_d4rl = table["dataset"].isin(set(catalog.datasets()) - {catalog.SHIPPED_ID})
+    table["family"] = ("D4RL " + table["dataset"].str[-2:]).where(is_d4rl, "other data")
+    kinds = ["family", "physics", "program", "method", "setting"]
+    table = table[table["n_seeds"] > 0].sort_values(kinds, kind="stable")
+    for values, alike in table.groupby([*kinds, "statistic"], sort=False):
+        present = alike[alike["mean"].notna()]
+        if len(alike) < 2 or present.empty:
+            continue
+        fewest, most = alike["n_seeds"].min(), alike["n_seeds"].max()
+        several = f"tasks weigh by their number of seeds ({fewest} to {most})"
+        notes = [several] if fewest < most else []
+        if fewest < 2:
+            notes.append("no interval: a task has a single seed")
+        elif fewest < _FEW_SEEDS:
+            notes.append(f"interval from {fewest} seeds a task: unreliable below {_FEW_SEEDS}")
+        if len(present) < len(alike):
+            notes.append(f"{len(alike) - len(present)} of {len(alike)} tasks have no number")
+        scores = [*present["scores"]]
+        low, high = results.stratified_bootstrap_interval(scores, np.random.RandomState(0))
+        yield {
+            **dict(zip(["dataset", *kinds[1:], "statistic"], values, strict=True)),
+            **{"mean": present["mean"].mean(), "ci_low": low, "ci_high": high},
+            "iqm": results.interquartile_mean(np.concatenate(scores)),
+            "published": present["published"].mean(skipna=False),
+            **{"n_tasks": len(present), "has_unfinished": alike["has_unfinished"].max()},
+            "notes": notes,
+        }
+
+
+# As text.
+
+
+def render(table: Table, format: str) -> str:
+    """Return a table as text with a line end.
+
+    Args:
+        table: of ``make_table``.
+        format: "markdown": aligned, notes below. "latex": floats for a document with the packages
+            array, booktabs and graphicx. "csv": the lines of all four frames, numbers with every digit,
+            an empty cell for none. "json": the same by frame, without what is empty.
+
+    Raises:
+        InputError: if there is no such format.
+    """
+    parts = {n: getattr(table, n) for n in ("rows", "aggregates", "published", "excluded")}
+    if format == "csv":
+        kinds = [part.assign(kind=_KINDS.get(name, name)) for name, part in parts.items()]
+        whole = pd.concat(kinds).assign(metric=table.metric)
+        whole["notes"] = whole["notes"].map("; ".join, na_action="ignore")
+        return str(whole.to_csv(index=False, lineterminator="\n"))
+    if format == "json":
+        made = {"metric": table.metric, "paper": table.paper, "remarks": table.remarks}
+        for name, part in parts.items():
+            filled = part.dropna(axis=1, how="all")
+            made[name] = filled.where(filled.notna(), None).to_dict("records")
+        return json.dumps(made, indent=2, allow_nan=False, default=int) + "\n"
+    if format not in SUFFIXES.values():
+        raise InputError(f"expected a format of {', '.join(SUFFIXES.values())}, got {format!r}.")
+    blocks = []
+    for caption, cells, notes in _blocks(table):
+        shown = cells.loc[:, (cells != "").any()]
+        if len(shown):
+            blocks.append((_markdown if format == "markdown" else _latex)(caption, shown, notes))
+    packages = "% Needs \\usepackage{array,booktabs,graphicx}.\n"
+    return (packages if format == "latex" else "") + "\n".join(blocks)
+
+
+def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """Yield the parts of a printed table: caption, cells, notes below."""
+    named = ["dataset", "task", "physics", "method", "setting"]
+    text, notes = _as_text(table.rows)
+    rows = text[text["statistic"] == LAST].reset_index(drop=True)
+    for name in STATISTICS:
+        rows[name] = text["mean"][text["statistic"] == name].to_numpy()
+    notes.append("; ".join(f"{name}: {meaning}" for name, meaning in STATISTICS.items()))
+    notes += [f"Published: the same method on the same data in {table.paper}"] * bool(table.paper)
+    same = [name for name in ("seeds", "epochs") if rows[name].nunique() == 1]
+    notes += [f"{name.capitalize()}: {rows[name][0]}" for name in same if rows[name][0]]
+    rows[same] = ""
+    caption = f"{METRICS[table.metric]}: mean ± standard deviation over seeds (ddof 0). "
+    unfinished = table.rows["has_unfinished"].any()
+    caption += "Rows with * have unfinished runs." if unfinished else "Only finished runs count."
+    columns = ["batch_mean", "batch_max", *STATISTICS, "published", "seeds", "epochs", "notes"]
+    yield caption, _titled(rows[[*named, *columns]]), notes + table.remarks
+
+    text, notes = _as_text(table.aggregates)
+    caption = "Over tasks: mean of the tasks' means, and interquartile mean (IQM) of all runs. "
+    caption += f"The interval is a stratified bootstrap's ({results.RESAMPLES} resamples)."
+    columns = ["statistic", "tasks", "mean", "IQM", "95 % interval", "published", "notes"]
+    yield caption, _titled(text[[*named, *columns]]), notes
+
+    text, _ = _as_text(table.published)
+    methods = [*dict.fromkeys(text["method"])]
+    for start in range(0, len(methods), _METHODS_OF_A_BLOCK):
+        some = methods[start : start + _METHODS_OF_A_BLOCK]
+        entries = text[text["method"].isin(some)]
+        data = entries.pivot(index=["dataset", "batch_mean", "batch_max"], columns="method")["mean"]
+        sources = entries.groupby("source", sort=False)["method"].unique().items()
+        notes = [f"{', '.join(names)}: {source}" for source, names in sources]
+        caption = f"Published numbers: {table.paper}, {METRICS[table.metric]}."
+        yield caption, _titled(data[some].fillna("").reset_index(), methods), notes
+
+    text, _ = _as_text(table.excluded)
+    text["notes"] = table.excluded["notes"].map("; ".join)
+    columns = ["folder", "dataset", "seeds", "state", "epochs", "notes"]
+    yield "Runs that are excluded from the averages.", _titled(text[columns]), []
+
+
+def _titled(cells: pd.DataFrame, methods: Sequence[str] = ("IQM", *STATISTICS)) -> pd.DataFrame:
+    titles = {name: name.replace("_", " ").capitalize() for name in cells if name not in methods}
+    return cells.rename(columns=titles)
+
+
+def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return a frame as people read it, "" for nothing and the usual, and its numbered notes."""
+    text, numbers = frame.copy(), dict[str, int]()
+    means = map(_number, frame["mean"], frame["std"])
+    stars = ["*" if unfinished == 1 else "" for unfinished in frame["has_unfinished"]]
+    text["mean"] = [(mean or "n/a") + star for mean, star in zip(means, stars, strict=True)]
+    text["published"] = [*map(_number, frame["published"], frame["published_std"])]
+    for name in ("iqm", "ci_low", "ci_high", "batch_mean", "batch_max"):
+        text[name] = [*map(_number, frame[name])]
+    bounds = "[" + text["ci_low"] + ", " + text["ci_high"] + "]"
+    text["95 % interval"] = bounds.where(text["ci_low"] != "", "n/a")
+    text["IQM"], text["tasks"] = text["iqm"], frame["n_tasks"].map(str)
+    text["method"] = [*map(results.label, frame["program"], frame["method"])]
+    text["physics"] = frame["physics"].replace({"d4rl": "", UNKNOWN: ""})
+    own = [getattr(catalog.find(dataset), "task", UNKNOWN) for dataset in frame["dataset"]]
+    text["task"] = frame["task"].mask(frame["task"] == own)
+    text["dataset"] = frame["dataset"].replace(UNKNOWN, "")
+    text["seeds"] = frame["seeds"].map(lambda s: s.replace(" ", ", "), na_action="ignore")
+    first, last, asked = (frame[f"epochs_{name}"].map(_whole) for name in ("min", "max", "asked"))
+    spans = last.where(first == last, first + " to " + last)
+    text["epochs"] = spans.where(frame["state"].isna(), last + " of " + asked).replace("?", "")
+    text["notes"] = [
+        ", ".join(str(numbers.setdefault(note, len(numbers) + 1)) for note in notes)
+        for notes in frame["notes"].map(lambda notes: notes if isinstance(notes, list) else [])
+    ]
+    return text.fillna(""), [f"{number}. {note}" for note, number in numbers.items()]
+
+
+def _number(mean: Any, std: Any = math.nan) -> str:
+    spread = "" if pd.isna(std) else f" ± {std:.1f}"
+    return "" if pd.isna(mean) else f"{mean:.1f}{spread}"
+
+
+def _markdown(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
+    def plain(text: str) -> str:
+        return re.sub(r"([\\|<])", r"\\\1", " ".join(text.split()))
+
+    columns = [[*map(plain, (name, *cells[name]))] for name in cells]
+    columns = [[texts[0], "-" * max(map(len, texts)), *texts[1:]] for texts in columns]
+    columns = [[text.ljust(len(texts[1])) for text in texts] for texts in columns]
+    lines = [f"| {' | '.join(line)} |" for line in zip(*columns, strict=True)]
+    below = [f"{'' if note[0].isdigit() else '- '}{plain(note)}." for note in notes]
+    return "\n".join([plain(caption), "", *lines, *[""][: len(below)], *below, ""])
+
+
+def _latex(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
+    is_long = {name: cells[name].str.len().max() > _LONG_CELL for name in cells}
+    form = "".join(
+        r">{\raggedright\arraybackslash}p{4cm}" if is_long[name] else "l" for name in cells
+    )
+    cells = cells.map(_latex_text).rename(columns=_latex_text)
+    below = "".join(f"{_latex_text(note)}.\\par\n" for note in notes)
+    floats = []
+    for start in range(0, len(cells), _ROWS_OF_A_FLOAT):
+        part = cells[start : start + _ROWS_OF_A_FLOAT]
+        is_last = start + _ROWS_OF_A_FLOAT >= len(cells)
+        floats.append(
+            rf"""\begin{{table}}[tbp]
+\centering\small
+\caption{{{_latex_text("Continued." if start else caption)}}}
+\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{%
+{part.to_latex(index=False, escape=False, column_format=form).rstrip()}}}
+\par\smallskip\begin{{minipage}}{{\linewidth}}\footnotesize\raggedright
+{below if is_last else ""}\end{{minipage}}
+\end{{table}}
+"""
+        )
+    return "\n".join(floats)
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$"},
+    **{"[": "{[}", "\u200b": r"\allowbreak{}"},
+}
+
+
+def _latex_text(text: str) -> str:
+    def breakable(word: re.Match[str]) -> str:
+        return re.sub(r"([/_=:.-]|[^/_=:.-]{20})(?=\S)", "\\1\u200b", word[0])
+
+    text = re.sub(r"\S{31,}", breakable, " ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in text)
