@@ -13,7 +13,6 @@ from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.configs.methods import METHODS, TITLES, convert_config
 from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
-from mopo_tf2.files import file_sha256
 
 from .run_folder import UNKNOWN, Facts, flat_params
 from .run_spec import MAY_CHANGE
@@ -189,9 +188,9 @@ def _other_data(run: Facts, table: PublishedTable) -> str:
 @functools.cache
 def _shipped_sha256() -> str:
     """Hash of the dataset that ships; it is easily put in the place of D4RL's medium-replay."""
-    from mopo_tf2.data.datasets import resolve
+    from mopo_tf2.data.datasets import resolve, sha256_of
 
-    return file_sha256(resolve(catalog.SHIPPED_ID, allow_download=False)[0])
+    return sha256_of([resolve(catalog.SHIPPED_ID, allow_download=False)[0]])
 
 
 def _changed_settings(run: Facts) -> list[str]:
@@ -214,13 +213,13 @@ def batch_returns(run: Facts) -> tuple[tuple[float, float], str]:
     """
     import h5py
 
-    from mopo_tf2.data.datasets import resolve
+    from mopo_tf2.data.datasets import resolve, sha256_of
     from mopo_tf2.evaluation.metrics import episode_returns
 
     problem = "the file holds no complete episode"
     try:
         path, _ = resolve(run.dataset_source, allow_download=False)
-        if run.sha256 and file_sha256(path) != run.sha256:
+        if run.sha256 and sha256_of([path]) != run.sha256:
             raise InputError(f"{path.name} has changed since the run.")
         with h5py.File(path, "r") as file:
             timeouts = file["timeouts"][()] if "timeouts" in file else None

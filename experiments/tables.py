@@ -198,8 +198,8 @@ def render(table: Table, format: str) -> str:
     Args:
         table: of ``make_table``.
         format: "markdown": aligned, notes below. "latex": floats for a document with the packages
-            array, booktabs and graphicx. "csv": the lines of all four frames, numbers with every digit,
-            an empty cell for none. "json": the same by frame, without what is empty.
+            array, booktabs and graphicx. "csv": the lines of all four frames, numbers with every
+            digit, an empty cell for none. "json": the same by frame, without what is empty.
 
     Raises:
         InputError: if there is no such format.

@@ -1,9 +1,7 @@
 """Arrays and plain metadata in one file, written atomically and read without pickle."""
 
 import json
-import os
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mopo_tf2.errors import InputError
+from mopo_tf2.files import replacing
 
 _METADATA = "metadata.json"
 _CHECKPOINT_NAME = re.compile(r"epoch_(\d+)\.npz")
@@ -40,17 +39,8 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
     # Names are stored because a damaged zip directory can hide an array without an error.
     head = {"arrays": sorted(arrays), "metadata": metadata}
     text = np.frombuffer(json.dumps(head).encode(), np.uint8)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **{_METADATA: text}, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{_METADATA: text}, **arrays)
 
 
 def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Files that are either whole or not there: atomic writing, checks of folders, hashes."""
 
 import contextlib
-import hashlib
 import json
 import os
 import tempfile
@@ -89,12 +88,6 @@ def ensure_writable_folder(path: Path) -> Path:
             "give another path or change its permissions."
         ) from error
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of the bytes of ``path`` as 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _to_json(value: Any) -> Any:

@@ -1,8 +1,6 @@
 """What is said and drawn of a comparison of learning curves."""
 
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mopo_tf2.errors import InputError
+from mopo_tf2.files import replacing
 
 from .curve_files import RETURN, TRACES, Curve, read_curve, read_references
 from .curves import FAULT_BELOW, LAST_TWENTY, Comparison, compare
@@ -270,15 +269,7 @@ def _frame(axes: Axes) -> None:
 def _save(out: Path, save: Callable[[Path], None]) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.stem}-", suffix=".png")
+        with replacing(out) as temporary:
+            save(temporary)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}.") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        save(temporary)
-        temporary.chmod(0o644)
-        os.replace(temporary, out)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

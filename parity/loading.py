@@ -10,6 +10,7 @@ from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.data.replay_pool import ReplayPool
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.types import Transitions
+
 from .comparison import Comparison, compare, compare_values, require
 from .recording import Recording
 

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mopo_tf2.errors import InputError
+from mopo_tf2.files import write_bytes
+
 from .runner import CaseResult, Report, Row
 
 _PLAIN_WIDTH = 200
@@ -117,16 +117,8 @@ def write_json(report: Report, path: Path) -> None:
     }
     text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        write_bytes(path, text.encode())
     except OSError as error:
-        raise InputError(f"--json {path} cannot be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise InputError(f"--json {path} cannot be written: {error.strerror}.") from error
 
 

@@ -2,9 +2,7 @@
 
 import dataclasses
 import io
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy.typing as npt
 import scipy.io
 
 from mopo_tf2.errors import InputError
+from mopo_tf2.files import write_bytes
 from mopo_tf2.tf1_files.structure import Layer, read_weight_decays, structure_texts
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -108,22 +107,9 @@ def write_model(
     mat = io.BytesIO()
     scipy.io.savemat(mat, {str(i): array for i, array in enumerate(model.arrays.values())})
     contents[f"{name}.mat"] = mat.getvalue()
-    return [_write(folder / file_name, content) for file_name, content in contents.items()]
-
-
-def _write(path: Path, content: bytes) -> Path:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+    for file_name, content in contents.items():
+        write_bytes(folder / file_name, content)
+    return [folder / file_name for file_name in contents]
 
 
 def _read_mat(path: Path) -> dict[int, npt.NDArray[Any]]:

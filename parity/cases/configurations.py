@@ -8,6 +8,7 @@ import numpy as np
 
 from mopo_tf2.config_fields import flatten
 from mopo_tf2.configs.d4rl import TASKS, Task, find_task
+
 from ..comparison import Comparison, Finding, NotCompared, compare, compare_values
 from ..recording import Recording
 from ..registry import Case

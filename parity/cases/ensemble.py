@@ -6,6 +6,7 @@ import numpy as np
 
 from mopo_tf2.dynamics.snapshots import select_elites
 from mopo_tf2.dynamics.training import EnsembleTrainer
+
 from ..comparison import Comparison, compare
 from ..loading import (
     ENSEMBLE_ARRAYS,

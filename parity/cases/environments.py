@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mopo_tf2.evaluation.environments import make_environment
+
 from ..comparison import Comparison, compare
 from ..recording import Recording
 from ..registry import Case

@@ -8,6 +8,7 @@ import tensorflow as tf
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
 from mopo_tf2.dynamics.termination import find_termination_fn
+
 from ..comparison import Comparison, Finding, compare, compare_values
 from ..loading import (
     ENSEMBLE_ARRAYS,

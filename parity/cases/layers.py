@@ -8,6 +8,7 @@ import scipy.stats
 from mopo_tf2.dynamics.losses import weight_decay
 from mopo_tf2.dynamics.scaler import Scaler
 from mopo_tf2.networks.ensemble_dense import EnsembleDense
+
 from ..comparison import Comparison, compare, require, same_law
 from ..recording import Recording
 from ..registry import Case

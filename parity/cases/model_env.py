@@ -7,6 +7,7 @@ import numpy as np
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.model_env import ModelEnvironment, ModelStep
 from mopo_tf2.dynamics.termination import find_termination_fn
+
 from ..comparison import Comparison, compare, compare_values
 from ..loading import (
     ENSEMBLE_ARRAYS,

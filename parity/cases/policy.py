@@ -6,6 +6,7 @@ import numpy as np
 
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.networks.q_function import QFunctions
+
 from ..comparison import Comparison, Finding, compare, compare_values
 from ..loading import compare_layers, hidden_sizes, recorded_layers
 from ..recording import Recording

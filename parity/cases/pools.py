@@ -7,6 +7,7 @@ import numpy as np
 
 from mopo_tf2.data.replay_pool import ReplayPool
 from mopo_tf2.types import Transitions
+
 from ..comparison import Comparison, compare
 from ..loading import compare_transitions
 from ..recording import Recording

@@ -11,6 +11,7 @@ from mopo_tf2.dynamics.model_env import ModelEnvironment
 from mopo_tf2.dynamics.rollouts import branched_rollouts
 from mopo_tf2.dynamics.termination import find_termination_fn
 from mopo_tf2.types import Transitions
+
 from ..comparison import Comparison, compare
 from ..loading import (
     ENSEMBLE_ARRAYS,

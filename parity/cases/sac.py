@@ -8,6 +8,7 @@ import tensorflow as tf
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import SACConfig
 from mopo_tf2.types import Transitions
+
 from ..comparison import Comparison, compare, compare_values
 from ..loading import SAC_ARRAYS, below, compare_sac, hidden_sizes, load_sac
 from ..recording import Recording

@@ -9,6 +9,7 @@ import scipy.io
 
 from mopo_tf2.networks.gaussian_policy import GaussianPolicy
 from mopo_tf2.tf1_files import SavedModel, read_model, read_policy, write_model
+
 from ..comparison import Comparison, compare, compare_values
 from ..loading import (
     ENSEMBLE_ARRAYS,

@@ -8,6 +8,7 @@ from mopo_tf2.data.catalog import reference_scores
 from mopo_tf2.data.d4rl import qlearning_transitions
 from mopo_tf2.data.sources import read_bear, read_contiguous, read_softlearning
 from mopo_tf2.types import Transitions
+
 from ..comparison import Comparison, compare
 from ..loading import compare_transitions
 from ..recording import Recording

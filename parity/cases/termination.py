@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mopo_tf2.dynamics.termination import find_termination_fn
+
 from ..comparison import Comparison, compare
 from ..recording import Recording
 from ..registry import Case

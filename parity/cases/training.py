@@ -10,6 +10,7 @@ from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import INITIAL_BEST_LOSS, MIN_IMPROVEMENT, Snapshots
 from mopo_tf2.dynamics.training import EnsembleTrainer, HoldoutSplit, TrainingResult
 from mopo_tf2.progress import NoProgress
+
 from ..comparison import Comparison, Finding, NotCompared, compare, compare_values
 from ..loading import (
     ENSEMBLE_ARRAYS,

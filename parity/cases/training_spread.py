@@ -9,6 +9,7 @@ import scipy.stats
 from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.training import EnsembleTrainer
+
 from ..comparison import Comparison, same_law
 from ..recording import Recording
 from ..registry import Case
