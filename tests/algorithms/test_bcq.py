@@ -70,12 +70,6 @@ def test_soft_clipped_value_is_the_best_mix_of_smaller_and_larger_critic():
     np.testing.assert_array_equal(soft_clipped_value(next_q, 0.75, 2), [[1.5], [8.0]])
 
 
-@pytest.mark.parametrize(("lmbda", "expected"), [(1.0, 1.0), (0.0, 3.0)])
-def test_lambda_runs_from_the_larger_to_the_smaller_critic(lmbda, expected):
-    next_q = tf.constant([[[1.0]], [[3.0]]])
-    np.testing.assert_array_equal(soft_clipped_value(next_q, lmbda, 1), [[expected]])
-
-
 def test_a_terminal_stops_the_bootstrap():
     rewards, terminals = tf.constant([[1.0], [1.0]]), tf.constant([[0.0], [1.0]])
     target = critic_target(rewards, terminals, tf.constant([[4.0], [4.0]]), 0.5)

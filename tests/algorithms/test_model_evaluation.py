@@ -29,8 +29,11 @@ def one(observations):
 
 @pytest.fixture
 def episodes():
-    starts = np.array([[2.0], [9.0], [1.0]], np.float32)
-    return run_model_episodes(Countdown(), one, starts, 4, np.random.RandomState(0))
+    starts, seen = np.array([[2.0], [9.0], [1.0]], np.float32), []
+    report, random_state = lambda *at: seen.append(at), np.random.RandomState(0)
+    found = run_model_episodes(Countdown(), one, starts, 4, random_state, on_step=report)
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    return found
 
 
 def test_episodes_run_until_the_end_or_the_horizon(episodes):
@@ -51,15 +54,6 @@ def test_statistics_have_names_that_say_where_they_are_from(episodes):
     assert statistics["model_evaluation/penalized-return-average"] == pytest.approx(56 / 3)
     assert statistics["model_evaluation/episode-length-max"] == 4
     assert statistics["model_evaluation/penalty-mean"] == 1
-
-
-def test_each_step_is_reported():
-    seen = []
-    starts = np.array([[2.0]], np.float32)
-    run_model_episodes(
-        Countdown(), one, starts, 9, np.random.RandomState(0), on_step=lambda *at: seen.append(at)
-    )
-    assert seen == [(1, 9), (2, 9)]
 
 
 def test_mopo_without_environments_evaluates_in_its_model(tiny, eager):

@@ -108,19 +108,14 @@ def test_epochs_run_through_the_bootstraps_in_drawn_then_shuffled_order(tiny_con
 
 @pytest.mark.parametrize("steps_per_call", [1, 2, 32])
 def test_short_last_batch_trains_too(tiny_config, steps_per_call):
-    log, trainer = Log(), scripted(tiny_config(model_steps_per_call=steps_per_call))
-    trainer.train_on(*numbered_rows(19), np.random.RandomState(0), max_epochs=1, progress=log)
-    assert [batch.shape for batch in trainer.batches] == [(3, 4, 3)] * 4
-    trainer = scripted(tiny_config(model_steps_per_call=steps_per_call))
-    trainer.train_on(*numbered_rows(23), np.random.RandomState(0), max_epochs=1, progress=log)
-    assert [batch.shape for batch in trainer.batches] == [(3, 4, 3)] * 4 + [(3, 3, 3)]
-    assert log.steps[-1] == (0, 5, 5)
-
-
-def test_dataset_smaller_than_a_batch_trains_on_one_short_batch(tiny_config):
-    trainer = scripted(tiny_config(model_batch_size=256))
-    trainer.train_on(*numbered_rows(10), np.random.RandomState(0), max_epochs=1)
-    assert [batch.shape for batch in trainer.batches] == [(3, 8, 3)]
+    # A fifth is held out: 16, 19 and 8 rows are left.
+    for rows, batch_size, sizes in ((19, 4, [4] * 4), (23, 4, [4] * 4 + [3]), (10, 256, [8])):
+        settings = {"model_steps_per_call": steps_per_call, "model_batch_size": batch_size}
+        log, trainer = Log(), scripted(tiny_config(**settings))
+        random_state = np.random.RandomState(0)
+        trainer.train_on(*numbered_rows(rows), random_state, max_epochs=1, progress=log)
+        assert [batch.shape for batch in trainer.batches] == [(3, size, 3) for size in sizes]
+        assert log.steps[-1] == (0, len(sizes), len(sizes))
 
 
 def test_scaler_sees_the_training_rows_only(tiny_config):

@@ -74,7 +74,3 @@ def test_weights_start_from_a_normal_truncated_at_two_stddevs():
     law = scipy.stats.truncnorm(-2, 2, scale=stddev)
     assert np.abs(kernel).max() <= 2 * stddev * (1 + 1e-6)
     assert scipy.stats.kstest(kernel, law.cdf).pvalue > 0.01
-
-
-def test_biases_start_at_zero():
-    np.testing.assert_array_equal(built(5, 7, 3).bias.numpy(), np.zeros((7, 1, 5)))
