@@ -53,81 +53,47 @@ but the evaluation episodes."""
 
 
 class State(enum.StrEnum):
-    """How a run stands.
+    """How a run stands."""
 
-    FINISHED: its last epoch is the last one that was asked for.
-    UNFINISHED: it has fewer epochs; it is running, was interrupted, or was killed.
-    FAILED: the sweep gave it up, or its files are damaged.
-    EMPTY: it has no complete epoch.
-    """
-
-    FINISHED = "finished"
-    UNFINISHED = "unfinished"
-    FAILED = "failed"
-    EMPTY = "empty"
+    FINISHED = "finished"  # Its last epoch is the last one that was asked for.
+    UNFINISHED = "unfinished"  # It is running, was interrupted, or was killed.
+    FAILED = "failed"  # The sweep gave it up, or its files are damaged.
+    EMPTY = "empty"  # It has no complete epoch.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Status:
-    """How a trial of a sweep stands: what only the sweep knows.
+    """How a trial of a sweep stands: what only the sweep knows."""
 
-    Attributes:
-        state: a killed run stays "running" until someone notes it.
-        attempts: how often it was started or continued.
-        error: one line, of a failed one.
-    """
-
+    # A killed run stays "running" until someone notes it.
     state: Literal["pending", "running", "finished", "failed"] = "pending"
-    attempts: int = 0
-    error: str | None = None
+    attempts: int = 0  # How often it was started or continued.
+    error: str | None = None  # One line, of a failed one.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a run is and how far it got, as its folder tells, whatever its age and program.
+    """What a run is and how far it got, as its folder tells, whatever its age and program."""
 
-    Attributes:
-        program: "mopo_tf2", or "original" for the TF1 program.
-        method: what trained it.
-        config: name of its configuration (halfcheetah_mixed).
-        task: the environment (halfcheetah, or module:function).
-        dataset: the known id that the data are or whose file name they have, else their name.
-        dataset_name: the id or file name that the run recorded.
-        dataset_source: what the user named: an id or a path.
-        sha256: hash of the dataset's bytes; None if not recorded.
-        physics: "d4rl", "gymnasium" or "none".
-        horizon: longest evaluation episode, steps; None if not recorded.
-        seed: None if nothing says it.
-        model_from: the run whose ensemble it used, or None.
-        epochs_done: complete epochs.
-        epochs_asked: None if nothing says it.
-        state: see ``State``.
-        note: why it failed or what is odd about it, without a full stop; "" for nothing.
-        described: whether its files say what it is: not so in an empty folder, nor if they are
-            damaged.
-        params: every coefficient by its flat name.
-        recorded: what the run recorded about itself: dataset, environment, versions.
-    """
-
-    program: str
+    program: str  # "mopo_tf2", or "original" for the TF1 program.
     method: str
-    config: str
-    task: str
-    dataset: str
-    dataset_name: str
-    dataset_source: str
-    sha256: str | None
-    physics: str
-    horizon: int | None
+    config: str  # Name of its configuration (halfcheetah_mixed).
+    task: str  # The environment (halfcheetah, or module:function).
+    dataset: str  # The known id that the data are or whose file name they have, else their name.
+    dataset_name: str  # The id or file name that the run recorded.
+    dataset_source: str  # What the user named: an id or a path.
+    sha256: str | None  # Of the dataset's bytes.
+    physics: str  # "d4rl", "gymnasium" or "none".
+    horizon: int | None  # Longest evaluation episode, steps.
     seed: int | None
-    model_from: str | None
+    model_from: str | None  # The run whose ensemble it used.
     epochs_done: int
     epochs_asked: int | None
     state: State
-    note: str
-    described: bool
-    params: Mapping[str, Any]
-    recorded: Mapping[str, Any]
+    note: str  # Why it failed or what is odd about it, without a full stop; "" for nothing.
+    described: bool  # Its files say what it is: not so in an empty folder, nor if damaged.
+    params: Mapping[str, Any]  # Every coefficient by its flat name.
+    recorded: Mapping[str, Any]  # About itself: dataset, environment, versions.
 
 
 class RunFolder:
@@ -729,7 +695,7 @@ def _identity(
 ) -> dict[str, Any]:
     """What a run of this project says it is; a value of another type is a problem."""
 
-    def entry(values: Any, name: str, kind: type, default: Any) -> Any:
+    def entry(values: Any, name: str, kind: type, default: Any = None) -> Any:
         value = values.get(name) if isinstance(values, dict) else None
         if value is None:
             return default
@@ -738,51 +704,52 @@ def _identity(
             return default
         return value
 
-    def whole(name: str) -> int | None:
-        return entry(params, name, int, None) if not config else None
+    def word(name: str, in_params: str, default: str = UNKNOWN) -> str:
+        return str(entry(config, name, str, str(params.get(in_params, default))))
 
-    recorded = entry(config, "recorded", dict, {})
-    data = entry(recorded, "dataset", dict, {})
+    def whole(values: Any, name: str) -> int | None:
+        number: int | None = entry(values if config else params, name, int)
+        return number
+
+    data = entry(entry(config, "recorded", dict, {}), "dataset", dict, {})
     algorithm = entry(config, "algorithm", dict, {})
-    source = entry(config, "dataset", str, str(params.get("dataset", UNKNOWN)))
-    name = entry(data, "name", str, Path(source).name)
-    known = catalog.find(name) or catalog.find_by_file_name(name)
+    source = word("dataset", "dataset")
     return {
         "program": "mopo_tf2",
-        "method": entry(config, "method", str, str(params.get("method", DEFAULT_METHOD))),
-        "config": entry(config, "name", str, str(params.get("config", UNKNOWN))),
-        "task": entry(config, "environment", str, str(params.get("task", UNKNOWN))),
-        "dataset": known.dataset_id if known else name,
-        "dataset_name": name,
-        "dataset_source": source,
-        "sha256": entry(data, "sha256", str, None),
-        "physics": entry(config, "physics", str, str(params.get("physics", UNKNOWN))),
-        "horizon": entry(algorithm, "max_path_length", int, whole("max_path_length")),
-        "seed": entry(config, "seed", int, whole("seed")),
-        "model_from": entry(config, "model", str, None),
-        "epochs_asked": entry(algorithm, "n_epochs", int, whole("n_epochs")),
+        "method": word("method", "method", DEFAULT_METHOD),
+        "config": word("name", "config"),
+        "task": word("environment", "task"),
+        **_names_of_data(source, entry(data, "name", str, Path(source).name)),
+        "sha256": entry(data, "sha256", str),
+        "physics": word("physics", "physics"),
+        "horizon": whole(algorithm, "max_path_length"),
+        "seed": whole(config, "seed"),
+        "model_from": entry(config, "model", str),
+        "epochs_asked": whole(algorithm, "n_epochs"),
     }
+
+
+def _names_of_data(source: str, name: str) -> dict[str, str]:
+    known = catalog.find(name) or catalog.find_by_file_name(name)
+    dataset = known.dataset_id if known else name
+    return {"dataset": dataset, "dataset_name": name, "dataset_source": source}
 
 
 def _original_identity(params: Mapping[str, Any]) -> dict[str, Any]:
     """The same from the parameters that the TF1 program writes."""
-    source = str(params.get("algorithm_params.kwargs.pool_load_path", UNKNOWN))
-    name = source.removeprefix("d4rl/")
-    known = catalog.find(name)
-    seed = params.get("run_params.seed")
-    asked = params.get("algorithm_params.kwargs.n_epochs")
+    kwargs = "algorithm_params.kwargs"
+    source = str(params.get(f"{kwargs}.pool_load_path", UNKNOWN))
+    asked = params.get(f"{kwargs}.n_epochs")
     return {
         "program": "original",
         "method": DEFAULT_METHOD,
         "config": str(params.get("algorithm_params.exp_name", UNKNOWN)),
         "task": str(params.get("algorithm_params.domain", UNKNOWN)).lower(),
-        "dataset": known.dataset_id if known else name,
-        "dataset_name": name,
-        "dataset_source": source,
+        **_names_of_data(source, source.removeprefix("d4rl/")),
         "sha256": None,
         "physics": "d4rl",
         "horizon": params.get("sampler_params.kwargs.max_path_length"),
-        "seed": seed if isinstance(seed, int) else None,
+        "seed": params.get("run_params.seed"),
         "model_from": None,
         "epochs_asked": int(asked) if isinstance(asked, int | float) else None,
     }
