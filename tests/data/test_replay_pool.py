@@ -38,20 +38,14 @@ def test_pool_holds_what_adding_row_by_row_to_a_ring_leaves(capacity, counts):
     assert (pool.size, pool.pointer) == (len(ring), pointer)
 
 
-def test_columns_of_a_row_stay_together():
+def test_columns_of_a_row_stay_together_in_single_precision_and_bool():
     pool = ReplayPool(4, 2, 1)
     pool.add(numbered(0, 3))
-    pool.add(numbered(3, 3))
+    pool.add(Transitions(*(column.astype(np.float64) for column in numbered(3, 3))))
     for name, column in pool.rows(np.array([0, 3]))._asdict().items():
-        rows = numbered(4, 1), numbered(3, 1)
-        np.testing.assert_array_equal(column, np.concatenate([getattr(r, name) for r in rows]))
-
-
-def test_rows_are_stored_in_single_precision_and_bool():
-    pool = ReplayPool(4, 2, 1)
-    pool.add(Transitions(*(column.astype(np.float64) for column in numbered(0, 2))))
-    kinds = [column.dtype for column in pool.stored()]
-    assert kinds == [np.float32] * 4 + [np.bool_]
+        expected = [getattr(numbered(number, 1), name)[0] for number in (4, 3)]
+        np.testing.assert_array_equal(column, expected)
+        assert column.dtype == (np.bool_ if name == "terminals" else np.float32)
 
 
 def test_indices_of_any_shape_give_rows_of_that_shape():
@@ -69,9 +63,11 @@ def test_indices_are_drawn_from_the_stored_rows_only():
     np.testing.assert_array_equal(indices, np.random.RandomState(0).randint(0, 3, 50))
 
 
-def test_sampling_an_empty_pool_is_an_error():
+def test_an_empty_pool_cannot_be_sampled_and_one_without_rows_not_made():
     with pytest.raises(ValueError, match="cannot sample from an empty ReplayPool"):
         ReplayPool(4, 2, 1).random_indices(1, np.random.RandomState(0))
+    with pytest.raises(ValueError, match="capacity must be positive, got 0"):
+        ReplayPool(0, 2, 1)
 
 
 @pytest.mark.parametrize("name", Transitions._fields)
@@ -87,11 +83,6 @@ def test_a_refused_add_leaves_the_pool_as_it_was():
     with pytest.raises(ValueError, match="terminals must have shape"):
         pool.add(numbered(5, 2)._replace(terminals=np.zeros((1, 1), bool)))
     assert numbers_in(pool) == [0, 1]
-
-
-def test_capacity_must_be_positive():
-    with pytest.raises(ValueError, match="capacity must be positive, got 0"):
-        ReplayPool(0, 2, 1)
 
 
 @given(st.integers(1, 8), st.integers(0, 20), st.integers(0, 20))
@@ -113,12 +104,10 @@ def test_restoring_a_pointer_that_does_not_belong_to_the_rows_is_an_error(pointe
 
 
 # Storage order is the ring's, as after a full pass: drawn indices depend on it.
-@pytest.mark.parametrize(("max_size", "kept"), [(4, [8, 9, 6, 7]), (None, list(range(10)))])
+@pytest.mark.parametrize(
+    ("max_size", "kept"), [(4, [8, 9, 6, 7]), (None, [*range(10)]), (1_000_000, [*range(10)])]
+)
 def test_pool_of_a_dataset_keeps_its_last_rows(max_size, kept):
     pool = pool_of(numbered(0, 10), max_size)
     assert numbers_in(pool) == kept
     assert pool.capacity == len(kept)
-
-
-def test_pool_of_a_small_dataset_is_no_larger_than_it():
-    assert pool_of(numbered(0, 3), 1_000_000).capacity == 3
