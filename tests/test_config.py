@@ -1,8 +1,7 @@
-"""Configurations: the original's values, closed sets of fields, text as people write it."""
+"""Configurations: closed sets of fields, text as people write it."""
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,67 +14,11 @@ from mopo_tf2.config_fields import (
     replace,
     to_dict,
 )
-from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.errors import InputError
-
-VARIANTS = Path(__file__).parents[1] / "parity" / "recordings" / "variants.json"
-SAME_NAMES = {
-    "batch_size",
-    "checkpoint_frequency",
-    "deterministic",
-    "discount",
-    "epoch_length",
-    "eval_deterministic",
-    "eval_n_episodes",
-    "hidden_layer_sizes",
-    "lr",
-    "max_model_t",
-    "max_path_length",
-    "min_pool_size",
-    "model_retain_epochs",
-    "model_train_freq",
-    "n_train_repeat",
-    "num_elites",
-    "num_networks",
-    "penalty_coeff",
-    "penalty_learned_var",
-    "real_ratio",
-    "reward_scale",
-    "rollout_batch_size",
-    "rollout_length",
-    "separate_mean_var",
-    "target_entropy",
-    "target_update_interval",
-    "tau",
-    "train_every_n_steps",
-}
 
 
 def config(**changes):
     return MOPOConfig(**{"rollout_length": 5, "penalty_coeff": 1.0, **changes})
-
-
-def original_values(variant):
-    """Values of one recorded configuration of the original, by their names there."""
-    values = {"checkpoint_frequency": variant["run_params"]["checkpoint_frequency"]}
-    for part in ("algorithm_params", "sampler_params", "policy_params"):
-        values.update(variant[part]["kwargs"])
-    assert variant["Q_params"]["kwargs"]["hidden_layer_sizes"] == values["hidden_layer_sizes"]
-    return values
-
-
-@pytest.mark.parametrize("name", sorted(TASKS))
-def test_values_equal_those_of_the_original_configuration(name):
-    original = original_values(json.loads(VARIANTS.read_text())[name])
-    ours = flatten(TASKS[name].config())
-    assert set(original) & set(ours) == SAME_NAMES
-    assert {k: ours[k] for k in SAME_NAMES} == {k: original[k] for k in SAME_NAMES}
-
-
-@pytest.mark.parametrize("name", sorted(TASKS))
-def test_pool_size_equals_that_of_the_original_configuration(name):
-    variant = json.loads(VARIANTS.read_text())[name]
-    assert TASKS[name].config().pool_max_size == variant["replay_pool_params"]["kwargs"]["max_size"]
 
 
 def test_values_that_differ_per_task_have_no_default():
@@ -226,17 +169,9 @@ def test_flat_values_rebuild_the_configuration():
     assert replace(config(), flatten(changed)) == changed
 
 
-def test_replace_leaves_everything_else_alone():
-    before, after = flatten(config()), flatten(replace(config(), {"tau": "0.5"}))
-    assert {name for name in before if before[name] != after[name]} == {"tau"}
-
-
 def test_settings_are_split_at_the_first_equals_sign():
-    assert parse_settings(["lr=1e-3", " tau = 0.5", "x=a=b"]) == {
-        "lr": "1e-3",
-        "tau": "0.5",
-        "x": "a=b",
-    }
+    settings = parse_settings(["lr=1e-3", " tau = 0.5", "x=a=b"])
+    assert settings == {"lr": "1e-3", "tau": "0.5", "x": "a=b"}
 
 
 @pytest.mark.parametrize(
@@ -267,12 +202,6 @@ def test_model_pool_holds_the_rollouts_of_the_retained_epochs(changes, capacity)
     assert config(**changes).model_pool_capacity == capacity
 
 
-def test_a_model_pool_without_rows_is_refused_and_names_the_fields() -> None:
+def test_a_model_pool_without_rows_is_refused_and_names_the_fields():
     with pytest.raises(InputError, match="model_train_freq"):
-        MOPOConfig(
-            rollout_length=1,
-            penalty_coeff=1.0,
-            rollout_batch_size=1,
-            epoch_length=1,
-            model_train_freq=1000,
-        )
+        config(rollout_length=1, rollout_batch_size=1, epoch_length=1, model_train_freq=1000)

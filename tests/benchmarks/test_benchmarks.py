@@ -5,36 +5,48 @@ import json
 import h5py
 import pytest
 
-from benchmarks import PHASES, __main__, million_rows, report, training
+from benchmarks import PHASES, __main__, machine, million_rows, report, training
+from mopo_tf2.config import EnsembleConfig, SACConfig
 from mopo_tf2.data.datasets import load_dataset
+from tests.eager import eagerly
 
 
-def test_an_unknown_phase_is_refused(capsys):
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--phase", "sacc"], "invalid choice: 'sacc'"),
+        (["--json", "missing/out.json"], "expected a folder that exists"),
+    ],
+)
+def test_unfit_options_are_refused_before_anything_is_measured(
+    capsys, tmp_path, monkeypatch, options, told
+):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as exit_:
-        __main__.main(["--phase", "sacc"])
+        __main__.main(options)
     assert exit_.value.code == 2
-    assert "invalid choice: 'sacc'" in capsys.readouterr().err
-
-
-def test_a_folder_that_is_not_there_is_refused_before_anything_is_measured(capsys, tmp_path):
-    with pytest.raises(SystemExit) as exit_:
-        __main__.main(["--json", str(tmp_path / "missing" / "out.json")])
-    assert exit_.value.code == 2
-    assert "expected a folder that exists" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Every measurement with fewer repeats, of a run with small batches."""
+    """Every measurement uncompiled and with fewer repeats, of a small run."""
+    monkeypatch.setattr(machine, "MATRIX_SIZE", 256)
+    monkeypatch.setattr(machine, "MATRIX_FLOP", 2 * 256**3)
     monkeypatch.setattr(training, "MODEL_EPOCHS", 1)
     monkeypatch.setattr(training, "POLICY_EPOCHS", 1)
     make = training.make_mopo
 
     def make_small(transitions):
-        return make(transitions, rollout_batch_size=200, epoch_length=20, max_path_length=5)
+        ensemble = EnsembleConfig(hidden_dim=8, model_max_epochs_since_update=0)
+        sac = SACConfig(hidden_layer_sizes=(8,), batch_size=32)
+        sizes = {"rollout_batch_size": 200, "epoch_length": 20, "max_path_length": 5}
+        return make(transitions, ensemble=ensemble, sac=sac, eval_n_episodes=2, **sizes)
 
     monkeypatch.setattr(training, "make_mopo", make_small)
-    monkeypatch.setattr(training, "shipped_transitions", lambda: first_rows(2000))
+    monkeypatch.setattr(training, "shipped_transitions", lambda: first_rows(600))
+    with eagerly():
+        yield
 
 
 def first_rows(count):

@@ -5,7 +5,7 @@ same state, with the solver's warm start zeroed, and given the same action.
 """
 
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -40,25 +40,25 @@ class Steps(NamedTuple):
 class Theirs:
     """d4rl's environment as it registers it, without gym's wrappers around."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task):
         spec = gym.envs.registry[TASKS[task]]
         module, name = spec.entry_point.split(":")
         made = getattr(__import__(module, fromlist=[name]), name)(**spec.kwargs)
         self.environment, self.simulator = made, made.wrapped_env
         self.obs_dim = make_environment(task).observation_space.shape[0]
 
-    def reset(self, seed: int) -> None:
+    def reset(self, seed):
         self.simulator.reset(seed=seed)
 
-    def set_state(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
+    def set_state(self, qpos, qvel):
         self.simulator.set_state(qpos, qvel)
         self.simulator.sim.data.qacc_warmstart[:] = 0.0
 
-    def state(self) -> tuple[np.ndarray, np.ndarray]:
+    def state(self):
         data = self.simulator.sim.data
         return data.qpos.copy(), data.qvel.copy()
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
+    def step(self, action):
         observation, reward, done, info = self.environment.step(action)
         return observation[: self.obs_dim], reward - info.get("reward_contact", 0.0), done
 
@@ -66,15 +66,15 @@ class Theirs:
 class Ours:
     """Our environment, with actions rescaled as in evaluation."""
 
-    def __init__(self, task: str) -> None:
-        self.environment: Any = make_environment(task)
+    def __init__(self, task):
+        self.environment = make_environment(task)
         self.environment.reset(seed=0)
 
-    def set_state(self, qpos: np.ndarray, qvel: np.ndarray) -> None:
+    def set_state(self, qpos, qvel):
         self.environment.set_state(qpos, qvel)
         self.environment.data.qacc_warmstart[:] = 0.0
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
+    def step(self, action):
         space = self.environment.action_space
         scaled = rescale_actions(action, space.low, space.high)
         observation, reward, done, truncated, _ = self.environment.step(scaled)
@@ -82,27 +82,27 @@ class Ours:
         return observation, reward, done
 
 
-def stacked(steps: list[tuple[np.ndarray, float, bool]]) -> Steps:
+def stacked(steps):
     observations, rewards, done = zip(*steps, strict=True)
     return Steps(np.array(observations), np.array(rewards), np.array(done))
 
 
 @pytest.fixture(scope="module", params=TASKS)
-def task(request: pytest.FixtureRequest) -> Any:
+def task(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def theirs(task: str) -> Theirs:
+def theirs(task):
     return Theirs(task)
 
 
 @pytest.fixture(scope="module")
-def single_steps(task: str, theirs: Theirs) -> tuple[Steps, Steps]:
+def single_steps(task, theirs):
     """Steps from the states of random episodes of d4rl's environment."""
     ours, random_state = Ours(task), np.random.RandomState(1)
     shape = ours.environment.action_space.shape
-    both: tuple[list[Any], list[Any]] = ([], [])
+    both = ([], [])
     theirs.reset(seed=0)
     for count in range(SINGLE_STEPS):
         qpos, qvel = theirs.state()
@@ -116,63 +116,52 @@ def single_steps(task: str, theirs: Theirs) -> tuple[Steps, Steps]:
 
 
 @pytest.fixture(scope="module")
-def open_loop(task: str, theirs: Theirs) -> tuple[Steps, Steps]:
+def open_loop(task, theirs):
     """A stretch in which each side goes on from its own state."""
     ours, random_state = Ours(task), np.random.RandomState(2)
     shape = (OPEN_LOOP_STEPS, *ours.environment.action_space.shape)
     actions = 0.3 * random_state.uniform(-1.0, 1.0, shape)
     theirs.reset(seed=3)
-    state = theirs.state()
-    both = []
+    state, both = theirs.state(), []
     for side in (theirs, ours):
         side.set_state(*state)
         both.append(stacked([side.step(action) for action in actions.astype(np.float32)]))
-    return both[0], both[1]
+    return both
 
 
-def largest(difference: np.ndarray, what: str, task: str) -> float:
-    worst = float(np.abs(difference).max())
-    print(f"{task}: {what} differ by at most {worst:.1e}")
-    return worst
+@pytest.mark.parametrize(
+    ("stretch", "column", "limit"),
+    [
+        ("single_steps", "observations", 1e-9),
+        ("single_steps", "rewards", 1e-7),
+        ("open_loop", "observations", 1e-6),
+        ("open_loop", "rewards", 1e-6),
+    ],
+)
+def test_steps_agree(request, task, stretch, column, limit):
+    theirs, ours = (getattr(steps, column) for steps in request.getfixturevalue(stretch))
+    worst = np.abs(ours - theirs).max()
+    print(f"{task}, {stretch}: {column} of {len(ours)} steps differ by at most {worst:.1e}")
+    assert worst < limit
 
 
-def test_single_steps_agree_in_observations(task: str, single_steps: tuple[Steps, Steps]) -> None:
-    theirs, ours = single_steps
-    difference = ours.observations - theirs.observations
-    assert largest(difference, f"observations of {len(difference)} single steps", task) < 1e-9
-
-
-def test_single_steps_agree_in_rewards(task: str, single_steps: tuple[Steps, Steps]) -> None:
-    theirs, ours = single_steps
-    difference = ours.rewards - theirs.rewards
-    assert largest(difference, f"rewards of {len(difference)} single steps", task) < 1e-7
-
-
-def test_single_steps_end_together(task: str, single_steps: tuple[Steps, Steps]) -> None:
+def test_single_steps_end_together(task, single_steps):
     theirs, ours = single_steps
     print(f"{task}: {theirs.done.sum()} terminal steps of {len(theirs.done)}")
     np.testing.assert_array_equal(ours.done, theirs.done)
     assert theirs.done.any() == (task != "halfcheetah")
 
 
-def test_open_loop_stretch_agrees(task: str, open_loop: tuple[Steps, Steps]) -> None:
-    theirs, ours = open_loop
-    what = f"{{}} of {OPEN_LOOP_STEPS} steps in open loop"
-    moved = what.format("observations")
-    assert largest(ours.observations - theirs.observations, moved, task) < 1e-6
-    assert largest(ours.rewards - theirs.rewards, what.format("rewards"), task) < 1e-6
-
-
-def test_models_agree_in_masses_and_inertias(task: str, theirs: Theirs) -> None:
+def test_models_agree_in_masses_and_inertias(task, theirs):
     reference, model = theirs.simulator.sim.model, Ours(task).environment.model
     for name in ("body_mass", "body_inertia", "body_ipos", "jnt_range", "dof_damping"):
         expected = getattr(reference, name)
         np.testing.assert_allclose(getattr(model, name), expected, atol=1e-14, err_msg=name)
 
 
-def test_resets_spread_alike(task: str, theirs: Theirs) -> None:
+def test_resets_spread_alike(task, theirs):
     ours = Ours(task)
-    reset_states: tuple[list[Any], list[Any]] = ([], [])
+    reset_states = ([], [])
     for seed in range(200):
         theirs.reset(seed=seed)
         ours.environment.reset(seed=seed)
@@ -183,10 +172,10 @@ def test_resets_spread_alike(task: str, theirs: Theirs) -> None:
 
 
 @pytest.mark.parametrize("name", ["hopper", "walker2d"])
-def test_adapted_d4rl_environment_runs_the_same_episodes(name: str) -> None:
+def test_adapted_d4rl_environment_runs_the_same_episodes(name):
     weights = np.random.RandomState(4).normal(size=(17, 6)).astype(np.float32)
 
-    def policy(observations: np.ndarray) -> np.ndarray:
+    def policy(observations):
         chosen = weights[: observations.shape[1], : 3 if name == "hopper" else 6]
         return np.tanh(observations @ chosen)
 

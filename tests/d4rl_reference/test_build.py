@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +9,11 @@ from tests.d4rl_reference import build
 from tests.tooling.project import ROOT, pinned_versions
 
 
-def pins(text: str) -> dict[str, str]:
+def pins(text):
     return dict(re.findall(r"^\s*(?:- )?([\w-]+)(?:\[\w+\])?==([\w.]+)$", text, re.MULTILINE))
 
 
-def wheel_with(folder: Path, *names: str) -> Path:
+def wheel_with(folder, *names):
     wheel = folder / "free_mujoco_py-0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name in names:
@@ -22,27 +21,27 @@ def wheel_with(folder: Path, *names: str) -> Path:
     return wheel
 
 
-def test_every_line_of_the_requirements_is_a_pin() -> None:
+def test_every_line_of_the_requirements_is_a_pin():
     lines = build.REQUIREMENTS.read_text().splitlines()
     packages = [line for line in lines if not line.startswith("#")]
     assert len(pins(build.REQUIREMENTS.read_text())) == len(packages) > 20
 
 
-def test_our_simulator_stack_is_the_one_of_the_lock() -> None:
+def test_our_simulator_stack_is_the_one_of_the_lock():
     ours, lock = pins(build.REQUIREMENTS.read_text()), pinned_versions("full.lock", "3.11")
     shared = ours.keys() & lock.keys()
     assert {"gymnasium", "mujoco", "numpy", "pytest"} <= shared
     assert {name: ours[name] for name in shared} == {name: lock[name] for name in shared}
 
 
-def test_the_original_stack_is_the_one_of_environment_yml() -> None:
+def test_the_original_stack_is_the_one_of_environment_yml():
     ours, conda = pins(build.REQUIREMENTS.read_text()), pins((ROOT / "environment.yml").read_text())
     shared = ours.keys() & conda.keys()
     assert {"d4rl", "gym", "mujoco-py", "cython"} <= shared
     assert {name: ours[name] for name in shared} == {name: conda[name] for name in shared}
 
 
-def test_linux_binaries_are_taken_out_of_the_wheel(tmp_path: Path) -> None:
+def test_linux_binaries_are_taken_out_of_the_wheel(tmp_path):
     inside = "mujoco_py/binaries/linux/mujoco210"
     wheel = wheel_with(
         tmp_path,
@@ -57,31 +56,27 @@ def test_linux_binaries_are_taken_out_of_the_wheel(tmp_path: Path) -> None:
     assert library == f"content of {inside}/bin/libmujoco210.so"
 
 
-def test_wheel_without_the_binaries_is_an_error(tmp_path: Path) -> None:
+def test_wheel_without_the_binaries_is_an_error(tmp_path):
     with pytest.raises(build.BuildError, match=r"carries no MuJoCo 2\.1\.0"):
         build.extract_binaries(wheel_with(tmp_path, "mujoco_py/__init__.py"), tmp_path / "out")
 
 
-def test_missing_system_packages_are_named_to_who_cannot_install_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_missing_system_packages_are_named_to_who_cannot_install_them(monkeypatch):
     monkeypatch.setattr(build, "has_system_packages", lambda: False)
     monkeypatch.setattr(build.os, "geteuid", lambda: 1000)
     with pytest.raises(build.BuildError, match=r"as root: apt-get install .*libosmesa6-dev"):
         build.provide_system_packages()
 
 
-def test_unfit_python_without_a_fit_one_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfit_python_without_a_fit_one_is_an_error(monkeypatch):
     monkeypatch.setattr(build.sys, "version_info", (3, 13, 0))
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     with pytest.raises(build.BuildError, match=r"needs Python 3\.11, this is 3\.13"):
         build.find_interpreter()
 
 
-def test_failed_build_exits_1_with_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse() -> None:
+def test_failed_build_exits_1_with_one_line(tmp_path, monkeypatch, capsys):
+    def refuse():
         raise build.BuildError("no compiler.")
 
     monkeypatch.setattr(build, "provide_system_packages", refuse)

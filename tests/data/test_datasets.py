@@ -1,11 +1,7 @@
 """From a name to transitions."""
 
 import hashlib
-import http.server
 import pickle
-import shutil
-import threading
-from functools import partial
 from pathlib import Path
 
 import h5py
@@ -15,6 +11,7 @@ import pytest
 from mopo_tf2.data import catalog, datasets
 from mopo_tf2.data.datasets import load_dataset
 from mopo_tf2.errors import InputError
+from tests.data.file_server import FILE_NAME, Server, send
 
 LOADER_FILES = Path(__file__).parents[2] / "parity" / "recordings" / "loader_files"
 ROWS = 50
@@ -39,7 +36,7 @@ def columns(**changes):
         "terminals": np.zeros(ROWS, bool),
         "timeouts": np.arange(1, ROWS + 1) % 10 == 0,
     }
-    return {**values, **changes}
+    return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
 
 def write(path, **changes):
@@ -64,44 +61,40 @@ def test_path_loads_and_says_what_it_read(folders):
     dataset = load_dataset(str(path))
     assert (dataset.name, dataset.path, dataset.task) == ("mine.hdf5", path, None)
     assert dataset.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert dataset.rows_in_file == ROWS
-    assert len(dataset.transitions.rewards) == ROWS - 5
+    assert (dataset.rows_in_file, len(dataset.transitions.rewards)) == (ROWS, ROWS - 5)
 
 
 def test_file_of_d4rls_name_tells_its_task(folders):
-    assert load_dataset(str(write(folders / "hopper_mixed.hdf5"))).task == "hopper"
+    assert load_dataset(str(write(folders / FILE_NAME))).task == "hopper"
 
 
-def test_options_reach_the_pairing(folders):
-    successors = np.zeros((ROWS, 11), np.float32)
-    path = str(write(folders / "mine.h5", next_observations=successors))
-    assert len(load_dataset(path, terminate_on_end=True).transitions.rewards) == ROWS - 1
-    own = load_dataset(path, next_observations="file").transitions
-    np.testing.assert_array_equal(own.next_observations, successors)
-
-
-def test_time_limit_counts_where_there_are_no_timeouts(folders):
-    path = folders / "mine.hdf5"
-    with h5py.File(path, "w") as file:
-        for name, values in columns().items():
-            if name != "timeouts":
-                file[name] = values
-    assert len(load_dataset(str(path), max_episode_steps=25).transitions.rewards) == ROWS - 2
+@pytest.mark.parametrize(
+    ("changes", "options", "rows"),
+    [
+        ({}, {"terminate_on_end": True}, ROWS - 1),
+        ({"timeouts": None}, {"max_episode_steps": 25}, ROWS - 2),
+        (
+            {"next_observations": np.zeros((ROWS, 11), np.float32)},
+            {"next_observations": "file"},
+            ROWS,
+        ),
+    ],
+    ids=["ends kept", "time limit counted", "own successors"],
+)
+def test_options_reach_the_pairing(folders, changes, options, rows):
+    transitions = load_dataset(str(write(folders / "mine.h5", **changes)), **options).transitions
+    assert len(transitions.rewards) == rows
+    assert transitions.next_observations.any() == ("next_observations" not in changes)
 
 
 @pytest.mark.parametrize("place", ["named", "default"])
 def test_id_is_found_under_d4rls_file_name(folders, monkeypatch, place):
     monkeypatch.setenv("D4RL_DATASET_DIR", str(folders / "named"))
+    Path("hopper-mixed-v0").mkdir()  # An id is not taken for a folder of that name.
     folder = folders / ("named" if place == "named" else "home/.d4rl/datasets")
-    path = write(folder / "hopper_mixed.hdf5")
+    path = write(folder / FILE_NAME)
     dataset = load_dataset("hopper-mixed-v0", obs_dim=11, act_dim=3, allow_download=False)
     assert (dataset.name, dataset.path) == ("hopper-medium-replay-v0", path)
-
-
-def test_known_id_is_not_taken_for_a_folder_of_that_name(folders):
-    Path("hopper-medium-replay-v0").mkdir()
-    path = write(folders / "home/.d4rl/datasets/hopper_mixed.hdf5")
-    assert load_dataset("hopper-medium-replay-v0").path == path
 
 
 def test_id_that_is_not_there_says_what_to_put_where(folders):
@@ -112,32 +105,23 @@ def test_id_that_is_not_there_says_what_to_put_where(folders):
 
 
 def test_id_that_is_not_there_is_fetched_into_the_named_folder(folders, monkeypatch, capsys):
-    write(folders / "server" / "hopper_mixed.hdf5")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = partial(Quiet, directory=folders / "server")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(folders / "named"))
+    with Server(write(folders / "server.hdf5").read_bytes(), send) as server:
         info = catalog.DatasetInfo(
             dataset_id="hopper-local-v0",
             task="hopper",
-            file_name="hopper_mixed.hdf5",
-            address=f"http://127.0.0.1:{server.server_port}/hopper_mixed.hdf5",
+            file_name=FILE_NAME,
+            address=server.url,
             ref_min_score=0.0,
             ref_max_score=1.0,
         )
         monkeypatch.setattr(catalog, "find", lambda name: info)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setenv("D4RL_DATASET_DIR", str(folders / "named"))
         dataset = load_dataset("hopper-local-v0")
-        server.shutdown()
-    assert dataset.path == folders / "named" / "hopper_mixed.hdf5"
+    assert dataset.path == folders / "named" / FILE_NAME
     assert len(dataset.transitions.rewards) == ROWS - 5
     captured = capsys.readouterr()
-    assert "hopper_mixed.hdf5" in captured.err
+    assert FILE_NAME in captured.err
     assert captured.out == ""
 
 
@@ -158,7 +142,7 @@ def test_file_of_no_known_kind_is_refused(folders):
         load_dataset(str(folders / "data.xlsx"))
 
 
-def test_tables_of_the_original_load_by_their_suffix(folders):
+def test_tables_of_the_original_load_by_their_suffix():
     contiguous = load_dataset(str(LOADER_FILES / "contiguous.npy"), obs_dim=17, act_dim=6)
     bear = load_dataset(str(LOADER_FILES / "bear.pkl.gz"), obs_dim=17, act_dim=6)
     softlearning = load_dataset(str(LOADER_FILES / "softlearning"), max_size=80)
@@ -172,48 +156,15 @@ def test_tables_of_the_original_load_by_their_suffix(folders):
     )
 
 
-def test_npz_without_successors_is_paired_as_a_log(folders):
-    np.savez(folders / "log.npz", **columns())
+@pytest.mark.parametrize("successors", [None, np.zeros((ROWS, 11))])
+def test_npz_is_a_log_unless_it_brings_successors(folders, successors):
+    np.savez(folders / "log.npz", **columns(next_observations=successors))
+    path = write(folders / "log.hdf5", next_observations=successors)
+    mode = "shift" if successors is None else "file"
     from_npz = load_dataset(str(folders / "log.npz")).transitions
-    from_hdf5 = load_dataset(str(write(folders / "log.hdf5"))).transitions
+    from_hdf5 = load_dataset(str(path), next_observations=mode).transitions
     for one, other in zip(from_npz, from_hdf5, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_npz_with_successors_keeps_every_row(folders):
-    successors = np.zeros((ROWS, 11))
-    np.savez(folders / "log.npz", **columns(next_observations=successors))
-    transitions = load_dataset(str(folders / "log.npz")).transitions
-    np.testing.assert_array_equal(transitions.next_observations, successors)
-
-
-def test_nan_is_refused_by_its_row_in_the_file(folders):
-    observations = columns()["observations"]
-    observations[33, 4] = np.nan
-    path = write(folders / "mine.hdf5", observations=observations)
-    with pytest.raises(InputError, match=r"observations has 1 .*row 33, column 4"):
-        load_dataset(str(path))
-
-
-def test_dataset_of_another_task_is_refused(folders):
-    with pytest.raises(InputError, match="11 dimensions but the task has 17"):
-        load_dataset(str(write(folders / "mine.hdf5")), obs_dim=17, act_dim=6)
-
-
-def test_single_row_gives_nothing_and_is_refused(folders):
-    one = {name: values[:1] for name, values in columns().items()}
-    with pytest.raises(InputError, match="no transitions"):
-        load_dataset(str(write(folders / "mine.hdf5", **one)))
-
-
-def test_truncated_copy_of_the_shipped_file_is_refused(folders):
-    path = folders / "copy.hdf5"
-    source = load_dataset("halfcheetah-sac-replay-v0").path
-    shutil.copy(source, path)
-    with open(path, "r+b") as file:
-        file.truncate(1_000_000)
-    with pytest.raises(InputError, match="truncated"):
-        load_dataset(str(path))
 
 
 def test_list_of_trajectories_loads_by_what_the_pickle_holds(folders):
@@ -224,5 +175,24 @@ def test_list_of_trajectories_loads_by_what_the_pickle_holds(folders):
     path = folders / "paths.pickle"
     path.write_bytes(pickle.dumps(paths))
     dataset = load_dataset(str(path), obs_dim=2, act_dim=1)
-    assert dataset.rows_in_file == 7
-    assert len(dataset.transitions.rewards) == 5
+    assert (dataset.rows_in_file, len(dataset.transitions.rewards)) == (7, 5)
+
+
+def with_nan():
+    observations = columns()["observations"]
+    observations[33, 4] = np.nan
+    return {"observations": observations}
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        (with_nan(), {}, r"observations has 1 .*row 33, column 4"),
+        ({}, {"obs_dim": 17, "act_dim": 6}, "11 dimensions but the task has 17"),
+        ({name: values[:1] for name, values in columns().items()}, {}, "no transitions"),
+    ],
+    ids=["NaN", "another task", "one row"],
+)
+def test_unfit_file_is_refused(folders, changes, options, message):
+    with pytest.raises(InputError, match=message):
+        load_dataset(str(write(folders / "mine.hdf5", **changes)), **options)

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from mopo_tf2.data.datasets import load_dataset
 from mopo_tf2.data.minari import read_minari, task_of
@@ -36,21 +37,14 @@ def write(observation_space, action_space, episodes):
         )
         for number, (observations, actions, terminal) in enumerate(episodes)
     ]
-    minari.create_dataset_from_buffers(
-        dataset_id=DATASET_ID,
-        buffer=buffers,
-        observation_space=observation_space,
-        action_space=action_space,
-        algorithm_name="none",
-        code_permalink="none",
-        author="none",
-        author_email="none",
-        description="two episodes",
+    spaces = {"observation_space": observation_space, "action_space": action_space}
+    about = dict.fromkeys(
+        ("algorithm_name", "code_permalink", "author", "author_email", "description"), "none"
     )
+    minari.create_dataset_from_buffers(dataset_id=DATASET_ID, buffer=buffers, **spaces, **about)
 
 
 def box(size):
-    spaces = pytest.importorskip("gymnasium").spaces
     return spaces.Box(-np.inf, np.inf, (size,), np.float64)
 
 
@@ -79,33 +73,39 @@ def test_each_row_has_the_successor_of_its_own_episode(folder):
     assert dataset.sha256 is not None
 
 
-def test_discrete_actions_are_refused(folder):
-    spaces = pytest.importorskip("gymnasium").spaces
-    observations, _, terminal = episode(3, True, 0.0)
-    write(box(2), spaces.Discrete(3), [(observations, [0, 1, 2], terminal)])
-    with pytest.raises(InputError, match="actions of episode 0 must be vectors"):
+OBSERVATIONS, ACTIONS, TERMINAL = episode(3, True, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "content", "refused"),
+    [
+        ((box(2), spaces.Discrete(3)), (OBSERVATIONS, [0, 1, 2], TERMINAL), "actions"),
+        (
+            (spaces.Dict({"goal": box(2)}), box(1)),
+            ({"goal": OBSERVATIONS}, ACTIONS, TERMINAL),
+            "observations",
+        ),
+    ],
+    ids=["discrete actions", "dict observations"],
+)
+def test_what_is_no_vector_is_refused(folder, kinds, content, refused):
+    write(*kinds, [content])
+    with pytest.raises(InputError, match=f"{refused} of episode 0 must be vectors"):
         read_minari(DATASET_ID, allow_download=False)
 
 
-def test_dict_observations_are_refused(folder):
-    spaces = pytest.importorskip("gymnasium").spaces
-    observations, actions, terminal = episode(3, True, 0.0)
-    goals = {"goal": list(observations)}
-    write(spaces.Dict({"goal": box(2)}), box(1), [(goals, actions, terminal)])
-    with pytest.raises(InputError, match="observations of episode 0 must be vectors"):
-        read_minari(DATASET_ID, allow_download=False)
-
-
-def test_dataset_that_is_not_there_is_refused_with_the_command_that_gets_it(folder):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (DATASET_ID, f"minari download {DATASET_ID}"),
+        ("no version", "Minari"),
+        ("", "Minari"),
+        ("../outside-v0", "Minari"),
+    ],
+)
+def test_dataset_that_is_not_there_is_refused(folder, name, message):
     pytest.importorskip("minari")
-    with pytest.raises(InputError, match=f"minari download {DATASET_ID}"):
-        read_minari(DATASET_ID, allow_download=False)
-
-
-@pytest.mark.parametrize("name", ["no version", "", "../outside-v0"])
-def test_malformed_id_is_refused(folder, name):
-    pytest.importorskip("minari")
-    with pytest.raises(InputError, match="Minari"):
+    with pytest.raises(InputError, match=message):
         read_minari(name, allow_download=False)
 
 

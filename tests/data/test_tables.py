@@ -50,21 +50,16 @@ def test_the_successor_of_a_row_is_the_next_of_its_episode(write):
 def test_terminal_rows_without_successor_can_be_left_out(write):
     dataset = load_dataset(str(write()), next_observations="drop")
     assert dataset.transitions.observations[:, 0].tolist() == [1, 3, 2, 4]
+    assert [column.dtype for column in dataset.transitions] == [np.float32] * 4 + [np.bool_]
+    widths = [column.shape[1] for column in dataset.transitions]
+    assert widths == [2, 1, 2, 1, 1]
 
 
 def test_columns_of_successors_keep_every_row_and_are_matched_by_name(write):
-    text = (
-        "next_obs_b,next_obs_a,obs_a,obs_b,action,reward,terminal\n1,2,3,4,0.5,6,0\n7,8,9,1,0,3,1"
-    )
-    transitions = read_csv(write(text)).transitions
+    header = "next_obs_b,next_obs_a,obs_a,obs_b,action,reward,terminal"
+    transitions = read_csv(write(f"{header}\n1,2,3,4,0.5,6,0\n7,8,9,1,0,3,1")).transitions
     assert transitions.observations.tolist() == [[3, 4], [9, 1]]
     assert transitions.next_observations.tolist() == [[2, 1], [8, 7]]
-
-
-def test_types_are_those_of_every_dataset(write):
-    transitions = load_dataset(str(write())).transitions
-    assert [column.dtype for column in transitions] == [np.float32] * 4 + [np.bool_]
-    assert [column.shape for column in transitions] == [(5, 2), (5, 1), (5, 2), (5, 1), (5, 1)]
 
 
 def test_a_file_beside_the_table_names_its_columns(write):
@@ -95,14 +90,12 @@ def test_bounds_map_actions_to_the_range_of_the_policy(write):
 
 
 def test_bounds_beside_a_npz_map_its_actions(tmp_path):
-    path = tmp_path / "log.npz"
-    observations = np.arange(8, dtype=np.float32).reshape(4, 2)
-    np.savez(
-        path, observations=observations, next_observations=observations,
-        actions=np.array([[0.0], [2.0], [4.0], [3.0]]), rewards=np.ones(4), terminals=np.zeros(4),
-    )  # fmt: skip
+    columns = dict.fromkeys(("observations", "next_observations"), np.zeros((4, 2), np.float32))
+    columns |= {"rewards": np.ones(4), "terminals": np.zeros(4)}
+    np.savez(tmp_path / "log.npz", actions=[[0.0], [2.0], [4.0], [3.0]], **columns)
     (tmp_path / "log.npz.columns.json").write_text('{"action_low": [0], "action_high": [4]}')
-    assert load_dataset(str(path)).transitions.actions[:, 0].tolist() == [-1, 0, 1, 0.5]
+    actions = load_dataset(str(tmp_path / "log.npz")).transitions.actions
+    assert actions[:, 0].tolist() == [-1, 0, 1, 0.5]
 
 
 def words_for_flags(text):
@@ -175,23 +168,19 @@ def test_unfit_columns_files_are_refused(write, columns, message):
         read_csv(write(columns=columns))
 
 
-def test_a_columns_file_that_is_no_json_is_refused(write):
-    path = write()
-    path.with_name("my.csv.columns.json").write_text("{")
-    with pytest.raises(InputError, match="cannot be read as JSON"):
-        read_csv(path)
-
-
-@pytest.mark.parametrize("name", ["missing.csv", "missing.csv.gz"])
-def test_a_missing_table_is_named(tmp_path, name):
-    with pytest.raises(InputError, match="there is no file"):
-        load_dataset(str(tmp_path / name))
-
-
-def test_bytes_that_are_no_text_are_refused(tmp_path):
-    (tmp_path / "my.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(InputError, match="not UTF-8"):
-        read_csv(tmp_path / "my.csv")
-    (tmp_path / "my.csv.gz").write_bytes(b"obs_a,action\n1,2")
-    with pytest.raises(InputError, match="cannot be read"):
-        read_csv(tmp_path / "my.csv.gz")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("my.csv", None, "there is no file"),
+        ("my.csv.gz", None, "there is no file"),
+        ("my.csv", b"\xff\xfe\x00\x81", "not UTF-8"),
+        ("my.csv.gz", b"obs_a,action\n1,2", "cannot be read"),
+        ("my.csv.columns.json", b"{", "cannot be read as JSON"),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused(tmp_path, write, name, content, message):
+    path = write() if name.endswith(".json") else tmp_path / name
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_dataset(str(path))

@@ -31,11 +31,6 @@ def test_rows_are_paired_inside_a_trajectory_and_its_last_row_is_left_out():
     assert [column.dtype for column in transitions] == [np.float32] * 4 + [np.bool_]
 
 
-def test_rewards_may_be_a_column():
-    column = trajectory(rewards=np.arange(4.0)[:, None])
-    np.testing.assert_array_equal(pair(column).rewards, pair(trajectory()).rewards)
-
-
 def test_end_of_the_task_without_a_successor_is_left_out_with_a_warning():
     with pytest.warns(UserWarning, match="1 of 2 trajectories ended the task"):
         transitions = pair(trajectory(terminated=True), trajectory(terminated=np.False_))
@@ -50,14 +45,10 @@ def test_own_successors_keep_every_row_and_the_end_of_the_task():
     np.testing.assert_array_equal(transitions.terminals[:, 0], [0, 0, 1, 0, 0, 0])
 
 
-def test_trajectory_of_one_row_gives_nothing():
-    assert len(pair(trajectory(1), trajectory(3)).rewards) == 2
-    with pytest.raises(InputError, match="one row"):
-        pair(trajectory(1))
-
-
-def test_rows_are_counted_with_those_that_are_left_out():
-    assert trajectory_rows([trajectory(4), trajectory(1)]) == 5
+def test_one_row_gives_nothing_and_is_counted_and_rewards_may_be_a_column():
+    paths = [trajectory(1), trajectory(3, rewards=np.arange(3.0)[:, None])]
+    assert pair(*paths).rewards[:, 0].tolist() == [0, 1]
+    assert trajectory_rows(paths) == 4
 
 
 @pytest.mark.parametrize(
@@ -80,6 +71,9 @@ def test_unfit_trajectory_is_refused_by_its_number(second, message):
         pair(trajectory(), second)
 
 
-def test_empty_list_is_refused():
-    with pytest.raises(InputError, match="without trajectories"):
-        pair()
+@pytest.mark.parametrize(
+    ("paths", "message"), [([], "without trajectories"), ([trajectory(1)], "one row")]
+)
+def test_list_that_gives_nothing_is_refused(paths, message):
+    with pytest.raises(InputError, match=message):
+        pair(*paths)

@@ -1,7 +1,5 @@
 """Lockstep episodes, in counters whose returns are known and in a real simulator."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 import pytest
@@ -10,21 +8,21 @@ from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.evaluation.episodes import evaluation_seeds, rescale_actions, run_episodes
 
 
-class Counter(gymnasium.Env[Any, Any]):
+class Counter(gymnasium.Env):
     """Ends after ``length`` steps; the reward is the action taken, the observation (seed, step)."""
 
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
 
-    def __init__(self, length: int, truncates: bool = False, high: float = 1.0) -> None:
+    def __init__(self, length, truncates=False, high=1.0):
         self.length, self.truncates = length, truncates
         self.action_space = gymnasium.spaces.Box(-1.0, high, (1,), np.float32)
-        self.actions: list[float] = []
+        self.actions = []
 
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+    def reset(self, *, seed=None, options=None):
         self.first, self.count = float(seed or 0), 0
         return np.array([self.first, 0.0]), {}
 
-    def step(self, action: np.ndarray) -> Any:
+    def step(self, action):
         self.count += 1
         self.actions.append(float(action[0]))
         over = self.count == self.length
@@ -32,11 +30,11 @@ class Counter(gymnasium.Env[Any, Any]):
         return observation, float(action[0]), over and not self.truncates, over, {}
 
 
-def half(observations: np.ndarray) -> np.ndarray:
+def half(observations):
     return np.full((len(observations), 1), 0.5, np.float32)
 
 
-def test_returns_lengths_and_ends_are_those_of_each_environment() -> None:
+def test_returns_lengths_and_ends_are_those_of_each_environment():
     environments = [Counter(4), Counter(100), Counter(2, truncates=True)]
     episodes = run_episodes(half, environments, [1, 2, 3], max_path_length=10)
     np.testing.assert_array_equal(episodes.returns, [2.0, 5.0, 1.0])
@@ -44,10 +42,10 @@ def test_returns_lengths_and_ends_are_those_of_each_environment() -> None:
     np.testing.assert_array_equal(episodes.terminated, [True, False, False])
 
 
-def test_policy_is_called_once_a_step_with_the_running_episodes_only() -> None:
-    seen: list[list[list[float]]] = []
+def test_policy_is_called_once_a_step_with_the_running_episodes_only():
+    seen = []
 
-    def policy(observations: np.ndarray) -> np.ndarray:
+    def policy(observations):
         assert observations.dtype == np.float32
         seen.append(observations.tolist())
         return half(observations)
@@ -56,26 +54,26 @@ def test_policy_is_called_once_a_step_with_the_running_episodes_only() -> None:
     assert seen == [[[10, 0], [20, 0]], [[20, 1]], [[20, 2]]]
 
 
-def test_last_allowed_step_may_terminate() -> None:
+def test_last_allowed_step_may_terminate():
     episodes = run_episodes(half, [Counter(5)], [0], max_path_length=5)
     assert episodes.terminated.tolist() == [True]
 
 
-def test_steps_done_are_reported() -> None:
-    reported: list[tuple[int, int]] = []
+def test_steps_done_are_reported():
+    reported = []
     run_episodes(
         half, [Counter(2)], [0], max_path_length=9, on_step=lambda *step: reported.append(step)
     )
     assert reported == [(1, 9), (2, 9)]
 
 
-def test_actions_are_rescaled_to_the_bounds_of_each_environment() -> None:
+def test_actions_are_rescaled_to_the_bounds_of_each_environment():
     environments = [Counter(1), Counter(1, high=3.0)]
     run_episodes(half, environments, [0, 0])
     assert [environment.actions for environment in environments] == [[0.5], [2.0]]
 
 
-def test_rescaling_clips_and_keeps_the_ends() -> None:
+def test_rescaling_clips_and_keeps_the_ends():
     actions = np.array([[-1.0], [0.0], [1.0], [1.5], [-9.0]], np.float32)
     low, high = np.array([-2.0], np.float32), np.array([4.0], np.float32)
     scaled = rescale_actions(actions, low, high)
@@ -83,16 +81,16 @@ def test_rescaling_clips_and_keeps_the_ends() -> None:
     np.testing.assert_array_equal(scaled, [[-2.0], [1.0], [4.0], [4.0], [-2.0]])
 
 
-def test_rescaling_rounds_as_the_original_by_adding_one_first() -> None:
+def test_rescaling_rounds_as_the_original_by_adding_one_first():
     tiny = np.array([1e-9], np.float32)
     one = np.ones(1, np.float32)
     assert rescale_actions(tiny, -one, one)[0] == 0.0
 
 
-def test_an_episode_does_not_depend_on_its_companions() -> None:
+def test_an_episode_does_not_depend_on_its_companions():
     weights = np.random.RandomState(0).normal(size=(11, 3)).astype(np.float32)
 
-    def policy(observations: np.ndarray) -> np.ndarray:
+    def policy(observations):
         # Row by row, so that not even rounding depends on the number of rows.
         return np.tanh(np.stack([row @ weights for row in observations]))
 
@@ -104,7 +102,7 @@ def test_an_episode_does_not_depend_on_its_companions() -> None:
     assert len(set(together.returns)) == 3
 
 
-def test_environments_can_be_used_again() -> None:
+def test_environments_can_be_used_again():
     environments = [make_environment("walker2d") for _ in range(2)]
     first, second = (
         run_episodes(lambda o: np.ones((len(o), 6)), environments, [1, 2]) for _ in range(2)
@@ -112,7 +110,7 @@ def test_environments_can_be_used_again() -> None:
     np.testing.assert_array_equal(first.returns, second.returns)
 
 
-def test_seeds_differ_between_episodes_epochs_and_runs() -> None:
+def test_seeds_differ_between_episodes_epochs_and_runs():
     seeds = [
         seed for run in (0, 1) for epoch in (0, 1) for seed in evaluation_seeds(run, epoch, 10)
     ]
@@ -120,23 +118,23 @@ def test_seeds_differ_between_episodes_epochs_and_runs() -> None:
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-def test_seeds_are_a_function_of_run_and_epoch() -> None:
+def test_seeds_are_a_function_of_run_and_epoch():
     assert evaluation_seeds(7, 3, 4) == evaluation_seeds(7, 3, 4)
     assert evaluation_seeds(7, 3, 10)[:4] == evaluation_seeds(7, 3, 4)
 
 
-def test_unequal_numbers_of_seeds_and_environments_are_refused() -> None:
+def test_unequal_numbers_of_seeds_and_environments_are_refused():
     with pytest.raises(ValueError, match="as many seeds as environments, got 2 and 1"):
         run_episodes(half, [Counter(1)], [0, 1])
 
 
-def test_actions_of_a_wrong_shape_are_refused() -> None:
+def test_actions_of_a_wrong_shape_are_refused():
     with pytest.raises(ValueError, match=r"actions \(1, 1\), got \(1, 2\)"):
         run_episodes(lambda o: np.zeros((1, 2)), [Counter(1)], [0])
 
 
-def test_actions_that_are_not_finite_stop_with_the_step() -> None:
-    def diverges(observations: np.ndarray) -> np.ndarray:
+def test_actions_that_are_not_finite_stop_with_the_step():
+    def diverges(observations):
         return np.where(observations[:, 1:] < 2, 0.0, np.nan)
 
     with pytest.raises(FloatingPointError, match="1 of 1 episodes at step 2"):

@@ -1,7 +1,5 @@
 """Old gym environments, with four or five values a step, behind Gymnasium's interface."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
 import pytest
@@ -16,36 +14,33 @@ class OldEnvironment:
     observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
     action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def __init__(self, *result: Any) -> None:
-        self.result = result
-        self.seeds: list[int] = []
-        self.render_calls: list[str] = []
+    def __init__(self, *result):
+        self.result, self.seeds, self.render_calls = result, [], []
 
-    def seed(self, seed: int) -> None:
+    def seed(self, seed):
         self.seeds.append(seed)
 
-    def reset(self) -> Any:
+    def reset(self):
         return [1.0, 2.0]
 
-    def step(self, action: np.ndarray) -> tuple[Any, ...]:
+    def step(self, action):
         return self.result
 
-    def render(self, mode: str) -> str:
+    def render(self, mode):
         self.render_calls.append(mode)
-        return mode
-
-    def close(self) -> None: ...
 
 
 class NewerEnvironment(OldEnvironment):
-    seed = None  # type: ignore[assignment]
+    seed = None
 
-    def reset(self, *, seed: int | None = None) -> Any:
-        self.seeds.append(-1 if seed is None else seed)
+    def reset(self, *, seed):
+        self.seeds.append(seed)
         return [1.0, 2.0], {"key": 1}
 
 
 OBSERVATION = [3.0, 4.0]
+LIMIT = {"TimeLimit.truncated": True}
+NO_LIMIT = {"TimeLimit.truncated": False}
 
 
 @pytest.mark.parametrize(
@@ -53,62 +48,52 @@ OBSERVATION = [3.0, 4.0]
     [
         ((OBSERVATION, 1, False, {}), (1.0, False, False, {})),
         ((OBSERVATION, 1, True, {}), (1.0, True, False, {})),
-        (
-            (OBSERVATION, 1, True, {"TimeLimit.truncated": True}),
-            (1.0, False, True, {"TimeLimit.truncated": True}),
-        ),
-        (
-            (OBSERVATION, 1, True, {"TimeLimit.truncated": False}),
-            (1.0, True, False, {"TimeLimit.truncated": False}),
-        ),
+        ((OBSERVATION, 1, True, LIMIT), (1.0, False, True, LIMIT)),
+        ((OBSERVATION, 1, True, NO_LIMIT), (1.0, True, False, NO_LIMIT)),
         ((OBSERVATION, 1, False, True, {}), (1.0, False, True, {})),
         ((OBSERVATION, 1, True, False, {}), (1.0, True, False, {})),
     ],
 )
-def test_step_returns_five_values(result: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
+def test_step_returns_five_values(result, expected):
     observation, *rest = GymAdapter(OldEnvironment(*result)).step(np.zeros(1))
     np.testing.assert_array_equal(observation, OBSERVATION)
     assert tuple(rest) == expected
 
 
-def test_step_with_three_values_is_an_error() -> None:
+def test_step_with_three_values_is_an_error():
     with pytest.raises(InputError, match=r"4 \(gym\) or 5 \(Gymnasium\) values, got 3"):
         GymAdapter(OldEnvironment(OBSERVATION, 1, False)).step(np.zeros(1))
 
 
-def test_reset_seeds_an_old_environment_by_its_method() -> None:
-    old = OldEnvironment()
-    observation, info = GymAdapter(old).reset(seed=7)
+@pytest.mark.parametrize(
+    ("environment", "info"), [(OldEnvironment(), {}), (NewerEnvironment(), {"key": 1})]
+)
+def test_reset_seeds_by_the_method_or_else_by_the_argument(environment, info):
+    observation, found = GymAdapter(environment).reset(seed=7)
     np.testing.assert_array_equal(observation, [1.0, 2.0])
-    assert (info, old.seeds) == ({}, [7])
+    assert (found, environment.seeds) == (info, [7])
 
 
-def test_reset_seeds_a_newer_environment_by_the_argument() -> None:
-    newer = NewerEnvironment()
-    _, info = GymAdapter(newer).reset(seed=7)
-    assert (info, newer.seeds) == ({"key": 1}, [7])
-
-
-def test_environment_that_cannot_be_seeded_is_an_error() -> None:
+def test_environment_that_cannot_be_seeded_is_an_error():
     environment = OldEnvironment()
-    environment.seed = None  # type: ignore[method-assign, assignment]
+    environment.seed = None
     with pytest.raises(InputError, match="no seed method and its reset takes no seed"):
         GymAdapter(environment).reset(seed=7)
 
 
-def test_spaces_become_gymnasium_boxes_of_the_same_bounds() -> None:
+def test_spaces_become_gymnasium_boxes_of_the_same_bounds():
     adapter = GymAdapter(OldEnvironment())
     assert adapter.action_space == OldEnvironment.action_space
     assert adapter.observation_space == OldEnvironment.observation_space
 
 
-def test_old_environment_is_drawn_in_the_mode_asked_for() -> None:
+def test_old_environment_is_drawn_in_the_mode_asked_for():
     old = OldEnvironment()
     GymAdapter(old, render_mode="rgb_array").render()
     assert old.render_calls == ["rgb_array"]
 
 
-def test_what_has_no_box_spaces_is_refused() -> None:
+def test_what_has_no_box_spaces_is_refused():
     assert looks_like_gym(OldEnvironment())
     assert not looks_like_gym(7)
     with pytest.raises(TypeError, match=r"got builtins\.int"):

@@ -1,7 +1,6 @@
 """The user's own environments, fit and unfit, named as module:function."""
 
 import sys
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -47,40 +46,24 @@ def old_point(): return OldPoint()
 def number(): return 7
 def broken(): raise RuntimeError("no such\\nrobot")
 
-def discrete():
-    env = Point()
-    env.action_space = Discrete(3)
-    return env
+def changed(**attributes):
+    def make():
+        env = Point()
+        vars(env).update(attributes)
+        return env
+    return make
 
-def image():
-    env = Point()
-    env.observation_space = Box(0, 255, (4, 4), np.uint8)
-    return env
-
-def unbounded():
-    env = Point()
-    env.action_space = Box(-np.inf, np.inf, (1,), np.float32)
-    return env
-
-def four_values():
-    env = Point()
-    env.step = lambda action: (np.ones(2), 0.5, False, {})
-    return env
-
-def wrong_shape():
-    env = Point()
-    env.step = lambda action: (np.ones(3), 0.5, False, False, {})
-    return env
-
-def no_seed():
-    env = Point()
-    env.reset = lambda: (np.zeros(2), {})
-    return env
+discrete = changed(action_space=Discrete(3))
+image = changed(observation_space=Box(0, 255, (4, 4), np.uint8))
+unbounded = changed(action_space=Box(-np.inf, np.inf, (1,), np.float32))
+four_values = changed(step=lambda action: (np.ones(2), 0.5, False, {}))
+wrong_shape = changed(step=lambda action: (np.ones(3), 0.5, False, False, {}))
+no_seed = changed(reset=lambda: (np.zeros(2), {}))
 """
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path, monkeypatch):
     (tmp_path / "own_robots.py").write_text(MODULE)
     (tmp_path / "own_broken.py").write_text("1 / 0\n")
     (tmp_path / "own_needy.py").write_text("import no_such_simulator\n")
@@ -91,18 +74,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_function_in_the_current_folder_makes_the_environment() -> None:
+def test_function_in_the_current_folder_makes_the_environment():
     environment = make_environment("own_robots:point")
     info = environment_info(environment, "own_robots:point")
     assert (info.physics, info.obs_dim, info.act_dim) == ("own", 2, 1)
     assert (info.action_low, info.action_high) == ((-2.0,), (4.0,))
 
 
-def test_render_mode_reaches_a_function_that_takes_it() -> None:
+def test_render_mode_reaches_a_function_that_takes_it():
     assert make_environment("own_robots:drawn", render_mode="rgb_array").render_mode == "rgb_array"
 
 
-def test_old_gym_environment_is_adapted() -> None:
+def test_old_gym_environment_is_adapted():
     environment = make_environment("own_robots:old_point")
     assert isinstance(environment, gymnasium.Env)
     assert isinstance(environment, GymAdapter)
@@ -131,17 +114,17 @@ def test_old_gym_environment_is_adapted() -> None:
         ("own_robots:no_seed", "one reset and step raised TypeError.*seed"),
     ],
 )
-def test_unfit_task_is_one_clear_line(task: str, message: str) -> None:
+def test_unfit_task_is_one_clear_line(task, message):
     with pytest.raises(InputError, match=message) as caught:
         make_environment(task)
     assert "\n" not in str(caught.value)
     assert task in str(caught.value)
 
 
-def test_render_mode_that_the_function_cannot_take_is_an_error() -> None:
+def test_render_mode_that_the_function_cannot_take_is_an_error():
     with pytest.raises(InputError, match="give the function an argument render_mode"):
         make_environment("own_robots:point", render_mode="rgb_array")
 
 
-def test_imported_function_is_the_one_named() -> None:
+def test_imported_function_is_the_one_named():
     assert import_function("math:sqrt", "termination function")(9.0) == 3.0

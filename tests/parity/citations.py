@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.parity.documents import ROOT
@@ -20,7 +19,7 @@ class Citation(NamedTuple):
     place: str
 
 
-def original_definitions(*parts: str) -> dict[str, set[str]]:
+def original_definitions(*parts):
     """Definitions by file, of the named parts of original_index.json or of all of them."""
     index = json.loads((ROOT / "parity" / "original_index.json").read_text(encoding="utf-8"))
     return {
@@ -30,7 +29,7 @@ def original_definitions(*parts: str) -> dict[str, set[str]]:
     }
 
 
-def citations(source: str) -> list[Citation]:
+def citations(tree):
     """Every cited place of a module.
 
     A citation goes from its mark to the end of its paragraph; places are separated by ";", a
@@ -38,26 +37,26 @@ def citations(source: str) -> list[Citation]:
     """
     return [
         Citation(owner, _place(item))
-        for owner, paragraph in paragraphs(source)
+        for owner, paragraph in paragraphs(tree)
         for item in paragraph.split(";")
     ]
 
 
-def paragraphs(source: str) -> list[tuple[str, str]]:
+def paragraphs(tree):
     """What follows each mark in the docstrings of a module, with what they describe."""
     return [
         (owner, " ".join(re.split(r"\n\s*\n", after, maxsplit=1)[0].split()))
-        for owner, text in _texts(ast.parse(source), "")
+        for owner, text in _texts(tree, "")
         for after in text.split(_MARK)[1:]
     ]
 
 
-def marks(source: str) -> int:
+def marks(source):
     """How often a module says `Original:`, wherever that is."""
     return source.count(_MARK)
 
 
-def fault(place: str, definitions: dict[str, set[str]]) -> str | None:
+def fault(place, definitions):
     """What is wrong with a cited place, None if nothing is."""
     if not re.search(r"[/:]|\.py", place):
         return None if _PUBLICATION.fullmatch(place) else "neither code nor a publication"
@@ -67,13 +66,13 @@ def fault(place: str, definitions: dict[str, set[str]]) -> str | None:
     return None if name in definitions[path] or not colon else "no such definition"
 
 
-def _place(item: str) -> str:
+def _place(item):
     """Drop a remark behind a place in the code, and a full stop."""
     item = item.strip().removesuffix(".")
     return re.sub(r"(?<=\S) \([^()]*\)$", "", item) if "/" in item else item
 
 
-def _texts(node: ast.AST, owner: str) -> Iterator[tuple[str, str]]:
+def _texts(node, owner):
     """Yield every string that stands by itself as a statement, with what it describes."""
     for child in ast.iter_child_nodes(node):
         name = owner

@@ -1,63 +1,61 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from parity.__main__ import RECORDINGS
-from parity.comparison import Finding
-from parity.recording import Recording, RecordingSet
-from parity.registry import Case, all_cases
-from parity.runner import Row, replay
-
-Replay = Callable[..., list[Row]]
+from parity.recording import RecordingSet
+from parity.registry import all_cases
+from parity.runner import replay
 
 
 @pytest.fixture(scope="session")
-def recordings() -> RecordingSet:
+def recordings():
     return RecordingSet(RECORDINGS)
 
 
 @pytest.fixture(scope="session")
-def cases() -> dict[str, Case]:
+def cases():
     return all_cases()
 
 
-@pytest.fixture
-def load(recordings: RecordingSet, cases: dict[str, Case]) -> Callable[[str], Recording]:
-    return lambda name: recordings.load(name, cases[name].side_files)
+@pytest.fixture(scope="session")
+def load(recordings, cases):
+    """Load a recording by the name of its case; each is read once."""
+    loaded = {}
+
+    def load_once(name):
+        if name not in loaded:
+            loaded[name] = recordings.load(name, cases[name].side_files)
+        return loaded[name]
+
+    return load_once
 
 
 @pytest.fixture
-def rows_of(cases: dict[str, Case], load: Callable[[str], Recording]) -> Replay:
+def rows_of(cases, load):
     """Replay a case up to the end of one group of the table; the rows until there."""
 
-    def run(name: str, until: str | None = None, recording: Recording | None = None) -> list[Row]:
+    def run(name, until, recording=None):
         case = cases[name]
-        chosen = recording if recording is not None else load(name)
-        return replay(dataclasses.replace(case, replay=_until(case.replay, until)), chosen)[1]
+        cut = dataclasses.replace(case, replay=lambda given: _until(case.replay(given), until))
+        return replay(cut, recording or load(name))[1]
 
     return run
 
 
-def _until(
-    play: Callable[[Recording], Iterator[Finding]], group: str | None
-) -> Callable[[Recording], Iterator[Finding]]:
-    def cut(recording: Recording) -> Iterator[Finding]:
-        seen: set[str] = set()
-        for finding in play(recording):
-            if group in seen and finding.group not in seen:
-                return
-            seen.add(finding.group)
-            yield finding
-
-    return cut
+def _until(findings, group):
+    seen = set()
+    for finding in findings:
+        if group in seen and finding.group not in seen:
+            return
+        seen.add(finding.group)
+        yield finding
 
 
 @pytest.fixture
-def small_set(tmp_path: Path) -> Path:
+def small_set(tmp_path):
     """A folder with three of the recorded cases, one with a side file, and their manifest."""
     manifest = json.loads((RECORDINGS / "manifest.json").read_text())
     kept = ("scaler", "replay_pool", "variants")

@@ -4,89 +4,87 @@ import numpy as np
 import pytest
 
 from parity.comparison import Comparison, compare_values, same_law
-from parity.runner import Row, _rows
-from parity.tolerances import LADDER, Rung
+from parity.runner import _rows
+from parity.tolerances import LADDER
 
 
-def test_worst_value_is_named_by_its_index() -> None:
-    recorded = np.zeros((2, 3))
-    ours = recorded.copy()
-    ours[1, 2] = 3.0
-    found = compare_values(recorded, ours, "exact", "group", "array")
+def compared(recorded, ours, rung="exact", **options):
+    return compare_values(np.asarray(recorded), np.asarray(ours), rung, "group", "array", **options)
+
+
+def test_worst_value_is_named_by_its_index():
+    found = compared(np.zeros((2, 3)), [[0, 0, 0], [0, 0, 3.0]])
     assert (found.index, found.over, found.worst_absolute) == ("[1, 2]", 1, 3.0)
 
 
-def test_equal_arrays_have_no_error_even_without_a_tolerance() -> None:
+def test_equal_arrays_have_no_error_even_without_a_tolerance():
     values = np.array([0.0, -1.5, np.nan, np.inf, -np.inf])
-    found = compare_values(values, values.copy(), "exact", "group", "array")
+    found = compared(values, values.copy())
     assert (found.over, found.worst_absolute, found.share_of_limit) == (0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("recorded", "ours"), [(np.nan, 1.0), (1.0, np.nan), (np.inf, -np.inf), (np.inf, 1.0)]
 )
-def test_what_is_not_finite_on_one_side_is_over_every_limit(recorded: float, ours: float) -> None:
-    found = compare_values(np.array([recorded]), np.array([ours]), "trained", "group", "array")
-    assert found.over == 1
-    assert found.share_of_limit == math.inf
+def test_what_is_not_finite_on_one_side_is_over_every_limit(recorded, ours):
+    found = compared([recorded], [ours], "trained")
+    assert (found.over, found.share_of_limit) == (1, math.inf)
 
 
-def test_another_shape_is_a_fault() -> None:
-    found = compare_values(np.zeros((2, 1)), np.zeros(2), "trained", "group", "array")
-    assert found.fault == "shape (2,) where (2, 1) was recorded"
+@pytest.mark.parametrize(
+    ("recorded", "ours", "fault"),
+    [
+        (np.zeros((2, 1)), np.zeros(2), "shape (2,) where (2, 1) was recorded"),
+        (np.zeros(2, bool), np.zeros(2), "float64 where bool was recorded"),
+    ],
+)
+def test_another_shape_or_kind_of_number_is_a_fault(recorded, ours, fault):
+    assert compared(recorded, ours).fault == fault
 
 
-def test_another_kind_of_number_is_a_fault_where_values_must_be_equal() -> None:
-    found = compare_values(np.zeros(2, bool), np.zeros(2), "exact", "group", "array")
-    assert found.fault == "float64 where bool was recorded"
-
-
-def test_texts_are_compared() -> None:
-    found = compare_values(np.array(["a", "b"]), np.array(["a", "c"]), "exact", "group", "array")
+def test_texts_are_compared():
+    found = compared(["a", "b"], ["a", "c"])
     assert (found.over, found.index) == (1, "[1]")
 
 
-def test_limit_relative_to_the_array_is_that_of_its_largest_value() -> None:
-    recorded = np.array([1.0, 100.0])
+@pytest.mark.parametrize(("share", "over"), [(0.9, 0), (1.1, 1)])
+def test_limit_relative_to_the_array_is_that_of_its_largest_value(share, over):
     limit = LADDER["forward"].rtol * 100.0
-    within = compare_values(recorded, recorded + np.array([0.9 * limit, 0.0]), "forward", "g", "a")
-    over = compare_values(recorded, recorded + np.array([1.1 * limit, 0.0]), "forward", "g", "a")
-    assert (within.over, over.over) == (0, 1)
-    assert within.share_of_limit == pytest.approx(0.9, rel=1e-6)
+    found = compared([1.0, 100.0], [1.0 + share * limit, 100.0], "forward")
+    assert found.over == over
+    assert found.share_of_limit == pytest.approx(share, rel=1e-6)
 
 
-def test_limit_relative_to_each_value_is_small_for_small_ones() -> None:
-    recorded = np.array([1e-3, 100.0])
-    found = compare_values(recorded, recorded + np.array([1e-6, 0.0]), "variance", "g", "a")
+def test_limit_relative_to_each_value_is_small_for_small_ones():
+    found = compared([1e-3, 100.0], [1e-3 + 1e-6, 100.0], "variance")
     assert (found.over, found.index) == (1, "[0]")
 
 
-def test_rows_that_are_left_out_are_not_compared_and_the_index_is_that_of_the_array() -> None:
-    recorded, ours = np.zeros(4), np.array([9.0, 0.0, 9.0, 1.0])
+def test_rows_that_are_left_out_are_not_compared_and_the_index_is_that_of_the_array():
     kept = np.array([False, True, False, True])
-    found = compare_values(recorded, ours, "exact", "g", "a", rows=kept)
+    found = compared(np.zeros(4), [9.0, 0.0, 9.0, 1.0], rows=kept)
     assert (found.values, found.over, found.index) == (2, 1, "[3]")
 
 
-def row_of(values: int, over: int, worst: float, rung: str) -> Row:
-    found = Comparison("g", rung, rung, values, over, worst, share_of_limit=2.0 if over else 0.5)
-    return _rows([found])[0]
+SAC = LADDER["sac_updates"]
+FEW = int(SAC.exceptions * 10_000)
 
 
-def test_few_exceptions_pass_if_the_rung_has_some_and_they_are_small() -> None:
-    rung = LADDER["sac_updates"]
-    values = 10_000
-    few = int(rung.exceptions * values)
-    assert row_of(values, few, rung.exception_limit, "sac_updates").passed
-    assert not row_of(values, few + 1, rung.exception_limit, "sac_updates").passed
-    assert not row_of(values, few, 1.01 * rung.exception_limit, "sac_updates").passed
+@pytest.mark.parametrize(
+    ("rung", "over", "worst", "passes"),
+    [
+        ("sac_updates", FEW, SAC.exception_limit, True),
+        ("sac_updates", FEW + 1, SAC.exception_limit, False),
+        ("sac_updates", FEW, 1.01 * SAC.exception_limit, False),
+        ("pool", 1, 1e-9, False),
+    ],
+)
+def test_few_small_exceptions_pass_on_a_rung_that_has_some(rung, over, worst, passes):
+    found = Comparison("g", rung, rung, 10_000, over, worst, share_of_limit=2.0)
+    assert _rows([found])[0].passed is passes
 
 
-def test_no_exception_passes_on_a_rung_without() -> None:
-    assert not row_of(10_000, 1, 1e-9, "pool").passed
-
-
-def test_arrays_of_one_group_make_one_row_that_names_the_worst() -> None:
+def test_arrays_of_one_group_make_one_row_that_names_the_worst():
     found = [
         Comparison("g", "good", "op", 5, share_of_limit=0.1),
         Comparison("g", "bad", "op", 7, over=2, share_of_limit=3.0, index="[4]"),
@@ -98,11 +96,11 @@ def test_arrays_of_one_group_make_one_row_that_names_the_worst() -> None:
 
 
 @pytest.mark.parametrize(("p_value", "over"), [(0.5, 0), (0.00099, 1), (0.0, 1), (math.nan, 1)])
-def test_two_samples_miss_only_below_the_smallest_p_value(p_value: float, over: int) -> None:
+def test_two_samples_miss_only_below_the_smallest_p_value(p_value, over):
     assert same_law(p_value, "g", "a", "test", 10).over == over
 
 
-def test_every_rung_has_a_reason_and_none_is_without_a_bound() -> None:
+def test_every_rung_has_a_reason_and_none_is_without_a_bound():
     for name, rung in LADDER.items():
         assert len(rung.reason) > 10, name
         assert 0.0 <= rung.rtol <= 0.1, name
@@ -110,19 +108,20 @@ def test_every_rung_has_a_reason_and_none_is_without_a_bound() -> None:
         assert rung.exceptions <= 0.01, name
 
 
-def test_limits_are_no_looser_than_ten_times_what_a_plain_replay_reached() -> None:
-    # parity/recordings/README.md, its last paragraph.
-    few_1e_7, sac, outlier, after_60 = 3e-7, 1e-7, 6e-6, 4e-5
-    trained, pools, simulator = 1e-5, 2e-6, 5e-13
-    reached = {
-        "forward": Rung(10 * few_1e_7, 0.0, ""),
-        "sac_updates": Rung(0.0, 10 * sac, "", exception_limit=10 * outlier),
-        "sac_many_updates": Rung(0.0, 10 * after_60, ""),
-        "trained": Rung(0.0, 10 * trained, ""),
-        "pool": Rung(0.0, 10 * pools, ""),
-        "simulator": Rung(0.0, 10 * simulator, ""),
-    }
-    for name, rung in reached.items():
-        assert LADDER[name].rtol <= rung.rtol * 1.0001, name
-        assert LADDER[name].atol <= rung.atol * 1.0001, name
-    assert LADDER["sac_updates"].exception_limit <= 10 * outlier * 1.0001
+# What a plain replay reached: parity/recordings/README.md, its last paragraph.
+@pytest.mark.parametrize(
+    ("rung", "limit", "reached"),
+    [
+        ("forward", "rtol", 3e-7),
+        ("sac_updates", "atol", 1e-7),
+        ("sac_updates", "exception_limit", 6e-6),
+        ("sac_many_updates", "atol", 4e-5),
+        ("trained", "atol", 1e-5),
+        ("pool", "atol", 2e-6),
+        ("simulator", "atol", 5e-13),
+    ],
+)
+def test_limits_are_no_looser_than_ten_times_what_a_plain_replay_reached(rung, limit, reached):
+    assert getattr(LADDER[rung], limit) <= 10 * reached * 1.0001
+    assert limit == "rtol" or LADDER[rung].rtol == 0.0
+    assert limit != "rtol" or LADDER[rung].atol == 0.0

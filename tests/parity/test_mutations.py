@@ -1,24 +1,22 @@
 """The suite can fail: each change below, made on purpose, misses at the right place."""
 
 import dataclasses
-from typing import Any
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from mopo_tf2 import gradient_steps
 from mopo_tf2.algorithms import sac
-from mopo_tf2.config import EnsembleConfig, SACConfig
+from mopo_tf2.config import SACConfig
 from mopo_tf2.dynamics import losses, model_env, snapshots, termination, training
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.networks.ensemble_dense import EnsembleDense
 from parity.cases import layers
 from parity.recording import Recording
-from parity.runner import Row
+from tests.eager import eagerly
 
 
-def miss(rows: list[Row], group: str) -> Row:
+def miss(rows, group):
     """The row of a group that missed; everything before it must have passed."""
     named = [row for row in rows if row.group == group]
     assert named, f"the table has no row {group!r}"
@@ -29,22 +27,18 @@ def miss(rows: list[Row], group: str) -> Row:
     return missed[0]
 
 
-def only(recording: Recording, prefix: str) -> Recording:
-    """The arrays of one domain, and those of no domain."""
-    kept = [name for name in recording if name.startswith(prefix) or "/" not in name]
-    return Recording(recording.name, {name: recording[name] for name in kept})
-
-
-def test_adam_epsilon_of_keras_in_the_ensemble(monkeypatch: Any, rows_of: Any) -> None:
+def test_adam_epsilon_of_keras_in_the_ensemble(monkeypatch, rows_of):
     group = "weights after 1 step"
     monkeypatch.setattr(gradient_steps, "ADAM_EPSILON", 1e-7)
-    row = miss(rows_of("bnn_separate_head", until=group), group)
+    with eagerly():
+        row = miss(rows_of("bnn_separate_head", group), group)
     assert row.where.startswith("after_1_step/")
 
 
-def test_adam_epsilon_of_keras_in_sac(monkeypatch: Any, rows_of: Any) -> None:
+def test_adam_epsilon_of_keras_in_sac(monkeypatch, rows_of):
     monkeypatch.setattr(gradient_steps, "ADAM_EPSILON", 1e-7)
-    row = miss(rows_of("sac_updates", until="after 1: policy"), "after 1: policy")
+    with eagerly():
+        row = miss(rows_of("sac_updates", "after 1: policy"), "after 1: policy")
     assert row.where.startswith("after_1_steps/policy/")
 
 
@@ -55,31 +49,26 @@ def test_adam_epsilon_of_keras_in_sac(monkeypatch: Any, rows_of: Any) -> None:
         (("critics", "policy", "temperature"), "after 5: policy"),
     ],
 )
-def test_sequential_sac_updates(
-    monkeypatch: Any, rows_of: Any, order: tuple[str, ...], group: str
-) -> None:
-    def one_after_the_other(
-        self: sac.SAC, batch: Any, noise: tf.Tensor, next_noise: tf.Tensor, tau: tf.Tensor
-    ) -> None:
+def test_sequential_sac_updates(monkeypatch, rows_of, order, group):
+    def one_after_the_other(self, batch, noise, next_noise, tau):
         for name in order:
             _, gradients = self.losses_and_gradients(batch, noise, next_noise)
-            self.optimizers[name].apply_gradients(
-                zip(gradients[name], self._trained[name], strict=True)
-            )
-        for source, target in zip(
-            self.critics.variables, self.target_critics.variables, strict=True
-        ):
+            pairs = zip(gradients[name], self._trained[name], strict=True)
+            self.optimizers[name].apply_gradients(pairs)
+        networks = self.critics.variables, self.target_critics.variables
+        for source, target in zip(*networks, strict=True):
             target.assign(sac.polyak(source.value, target.value, tau))
 
     monkeypatch.setattr(sac.SAC, "update", one_after_the_other)
-    row = miss(rows_of("sac_updates", until=group), group)
+    with eagerly():
+        row = miss(rows_of("sac_updates", group), group)
     assert row.where.startswith(f"after_{group[6]}_steps/")
 
 
-def test_penalty_over_elites_only(monkeypatch: Any, rows_of: Any, load: Any) -> None:
+def test_penalty_over_elites_only(monkeypatch, rows_of, load):
     predict = model_env.ModelEnvironment._predict
 
-    def elites_only(self: Any, observations: tf.Tensor, actions: tf.Tensor) -> Any:
+    def elites_only(self, observations, actions):
         means, stds, penalties = predict(self, observations, actions)
         if self.penalty_coeff and self.penalty_learned_var:
             elites = tf.gather(stds, self.ensemble.elites)
@@ -87,75 +76,76 @@ def test_penalty_over_elites_only(monkeypatch: Any, rows_of: Any, load: Any) -> 
         return means, stds, penalties
 
     monkeypatch.setattr(model_env.ModelEnvironment, "_predict", elites_only)
-    recording = only(load("fake_env_step"), "hopper/")
-    rows = rows_of("fake_env_step", until="penalty learned_var", recording=recording)
-    row = next(row for row in rows if row.group == "penalty learned_var")
+    whole, group = load("fake_env_step"), "penalty learned_var"
+    hopper = {name: whole[name] for name in whole if name.startswith("hopper/") or "/" not in name}
+    with eagerly():
+        rows = rows_of("fake_env_step", group, Recording(whole.name, hopper))
+    row = next(row for row in rows if row.group == group)
     assert not row.passed
     assert row.where.startswith("hopper/learned_var/stochastic/info/penalty")
 
 
-def test_variance_head_on_the_output(monkeypatch: Any, rows_of: Any) -> None:
+def test_variance_head_on_the_output(monkeypatch, rows_of):
     build = GaussianEnsemble._build_variables
 
-    def on_the_output(self: GaussianEnsemble) -> None:
+    def on_the_output(self):
         build(self)
         if self.variance_head is not None:
             self.variance_head = EnsembleDense(self.output_dim, self.num_networks)
             self.variance_head.build((self.num_networks, None, self.output_dim))
 
-    def call(self: GaussianEnsemble, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, inputs):
         hidden = self.scaler.transform(inputs)
         for layer in self.trunk:
             hidden = layer(hidden)
         mean = self.head(hidden)
-        raw = self.variance_head(mean)  # type: ignore[misc]
+        raw = self.variance_head(mean)
         return mean, losses.bounded_log_var(raw, self.max_logvar, self.min_logvar)
 
     monkeypatch.setattr(GaussianEnsemble, "_build_variables", on_the_output)
     monkeypatch.setattr(GaussianEnsemble, "__call__", call)
     group = "names and shapes of the parameters"
-    row = miss(rows_of("bnn_separate_head", until=group), group)
+    row = miss(rows_of("bnn_separate_head", group), group)
     assert row.where == "initial/var_layers/0/weights"
 
 
-def test_doubled_l2_decay_in_the_layer(monkeypatch: Any, rows_of: Any) -> None:
+@pytest.mark.parametrize(
+    ("module", "case", "group", "where"),
+    [
+        (layers, "fc_layer", "weight decay", "/decay"),
+        (losses, "bnn_separate_head", "objective", "train_loss"),
+    ],
+)
+def test_doubled_l2_decay(monkeypatch, rows_of, module, case, group, where):
     single = losses.weight_decay
-    monkeypatch.setattr(layers, "weight_decay", lambda kernels, c: 2.0 * single(kernels, c))
-    row = miss(rows_of("fc_layer", until="weight decay"), "weight decay")
-    assert row.where.endswith("/decay")
+    monkeypatch.setattr(module, "weight_decay", lambda kernels, c: 2.0 * single(kernels, c))
+    assert miss(rows_of(case, group), group).where.endswith(where)
 
 
-def test_doubled_l2_decay_in_the_objective(monkeypatch: Any, rows_of: Any) -> None:
-    single = losses.weight_decay
-    monkeypatch.setattr(losses, "weight_decay", lambda kernels, c: 2.0 * single(kernels, c))
-    row = miss(rows_of("bnn_separate_head", until="objective"), "objective")
-    assert row.where == "train_loss"
-
-
-def test_patience_one_epoch_too_short(monkeypatch: Any, rows_of: Any) -> None:
+def test_patience_one_epoch_too_short(monkeypatch, rows_of):
     update = snapshots.Snapshots.update
 
-    def reached(self: snapshots.Snapshots, epoch: int, holdout_losses: np.ndarray) -> bool:
+    def reached(self, epoch, holdout_losses):
         update(self, epoch, holdout_losses)
         return self.epochs_since_update >= self._max_epochs_since_update
 
     monkeypatch.setattr(snapshots.Snapshots, "update", reached)
     group = "stop rule on the recorded losses"
-    row = miss(rows_of("bnn_train", until=group), group)
+    row = miss(rows_of("bnn_train", group), group)
     assert row.where.startswith("epoch_holdout_losses (epoch of the stop)")
 
 
-def test_bounds_restored_with_the_snapshots(monkeypatch: Any, rows_of: Any) -> None:
+def test_bounds_restored_with_the_snapshots(monkeypatch, rows_of):
     end_epoch, finish = training.EnsembleTrainer._end_epoch, training.EnsembleTrainer._finish
-    kept: list[np.ndarray] = []
+    kept = []
 
-    def keep(self: Any, split: Any, best: Any, *others: Any) -> bool:
+    def keep(self, split, best, *others):
         stop = end_epoch(self, split, best, *others)
         if best.epochs_since_update == 0:
             kept[:] = [self.ensemble.max_logvar.numpy(), self.ensemble.min_logvar.numpy()]
         return stop
 
-    def restore(self: Any, *arguments: Any) -> Any:
+    def restore(self, *arguments):
         self.ensemble.max_logvar.assign(kept[0])
         self.ensemble.min_logvar.assign(kept[1])
         return finish(self, *arguments)
@@ -163,32 +153,35 @@ def test_bounds_restored_with_the_snapshots(monkeypatch: Any, rows_of: Any) -> N
     monkeypatch.setattr(training.EnsembleTrainer, "_end_epoch", keep)
     monkeypatch.setattr(training.EnsembleTrainer, "_finish", restore)
     group = "final weights: log-variance bounds"
-    row = miss(rows_of("bnn_train", until=group), group)
+    row = miss(rows_of("bnn_train", group), group)
     assert row.where.startswith(("final/max_logvar", "final/min_logvar"))
 
 
-def test_target_entropy_of_minus_the_action_size(monkeypatch: Any, rows_of: Any) -> None:
+def test_target_entropy_of_minus_the_action_size(monkeypatch, rows_of):
     monkeypatch.setattr(SACConfig, "entropy_target", lambda self, act_dim: -float(act_dim))
     group = "gradients: temperature"
-    row = miss(rows_of("sac_updates", until=group), group)
+    with eagerly():
+        row = miss(rows_of("sac_updates", group), group)
     assert row.where == "losses/gradients/log_alpha"
 
 
-def test_mended_parenthesis_of_hopper(monkeypatch: Any, rows_of: Any) -> None:
+def test_mended_parenthesis_of_hopper(monkeypatch, rows_of):
     mended = termination.hopper_intended
     monkeypatch.setitem(termination.TERMINATION_FUNCTIONS, "hopper", mended)
-    row = miss(rows_of("termination", until="hopper"), "hopper")
+    row = miss(rows_of("termination", "hopper"), "hopper")
     assert row.where.startswith("hopper/done[")
 
 
-def test_holdout_without_the_cap(monkeypatch: Any, rows_of: Any) -> None:
+def test_holdout_without_the_cap(monkeypatch, rows_of):
     split = training.split_holdout
 
-    def uncapped(random_state: Any, inputs: Any, targets: Any, config: EnsembleConfig) -> Any:
+    def uncapped(random_state, inputs, targets, config):
         free = dataclasses.replace(config, model_max_holdout=len(inputs))
         return split(random_state, inputs, targets, free)
 
     monkeypatch.setattr(training, "split_holdout", uncapped)
+    # The split is drawn before anything trains.
+    monkeypatch.setattr(training.EnsembleTrainer, "steps", lambda *arguments: None)
     group = "hold-out split and bootstraps"
-    row = miss(rows_of("bnn_holdout_cap", until=group), group)
+    row = miss(rows_of("bnn_holdout_cap", group), group)
     assert "num_holdout" in row.where or "bootstrap_indices" in row.where
