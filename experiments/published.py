@@ -18,16 +18,11 @@ from .run_folder import UNKNOWN, Facts, flat_params
 from .run_spec import MAY_CHANGE
 
 _FOLDER = Path(__file__).with_name("paper")
-NAMES = sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.csv"))
-"""The tables that ship: mopo-table1, ..."""
-_PRINTED_ERROR = 0.051  # The paper prints one digit after the point.
+NAMES = sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.csv"))  # They ship.
 
 
 class Published(NamedTuple):
-    """One published number: ``value`` is a mean over seeds, ``key`` a dataset's id or a task.
-
-    std, and mean and maximum return of the dataset's episodes, are nan if they were not published.
-    """
+    """A mean over seeds, of a dataset's id or a task; what was not published is nan."""
 
     key: str
     method: str
@@ -48,18 +43,10 @@ class PublishedTable(NamedTuple):
     entries: tuple[Published, ...]
 
     def find(self, key: str, method: str) -> Published | None:
-        """Return the number of a dataset or task, and of a method by its name or title."""
+        """Return the number of a dataset (with its version) or task, and of a method."""
+        same = [entry for entry in self.entries if entry.key == _canonical(key)]
         names = {method.lower(), TITLES.get(method, method).lower()}
-        return next((entry for entry in self.of(key) if entry.method.lower() in names), None)
-
-    def of(self, key: str) -> list[Published]:
-        """Return the numbers of one dataset (with its version) or task, all methods."""
-
-        def canonical(name: str) -> str:
-            known = catalog.find(name)
-            return known.dataset_id if known else name.strip().lower().replace("_", "-")
-
-        return [entry for entry in self.entries if canonical(entry.key) == canonical(key)]
+        return next((entry for entry in same if entry.method.lower() in names), None)
 
 
 class Comparison(NamedTuple):
@@ -94,9 +81,7 @@ def read_published(name: str) -> PublishedTable | None:
     known = [*NAMES, "none"]
     near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.4)
     hint = f": did you mean {near[0]}?" if near else "."
-    raise InputError(
-        f"no published table {name!r}; there are {', '.join(known)}, or a FILE.csv{hint}"
-    )
+    raise InputError(f"no published table {name!r}; there are {', '.join(known)}, FILE.csv{hint}")
 
 
 def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
@@ -105,8 +90,7 @@ def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
     try:
         table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        reason = " ".join(str(error).split())
-        raise InputError(f"the table {path} cannot be read: {reason}.") from None
+        raise InputError(f"the table {path} cannot be read: {str(error).strip()}.") from None
     key = "dataset" if "dataset" in table else "task"
     metric: Literal["score", "return"] = "score" if "score" in table else "return"
     if not {key, "method", metric, "source"} <= {*table} or table.empty:
@@ -115,9 +99,8 @@ def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
             f"rows; got {', '.join(table)} and {len(table)} rows."
         )
     texts = table.rename(columns={key: "key", metric: "value"}).reindex(columns=Published._fields)
-    made = texts.copy()
-    for column in ("value", "std", "batch_mean", "batch_max"):
-        made[column] = pd.to_numeric(texts[column], errors="coerce")
+    numbers = ("value", "std", "batch_mean", "batch_max")
+    made = texts.assign(**{name: pd.to_numeric(texts[name], errors="coerce") for name in numbers})
     is_bad = (made.isna() & texts.notna()).any(axis=1)
     is_bad |= made[["key", "method", "value", "source"]].isna().any(axis=1)
     # Too many cells in all rows: pandas takes the first for the rows' names.
@@ -126,25 +109,29 @@ def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
             f"{path}, line {np.argmax(is_bad) + 2}: expected a cell for each column, and numbers "
             f"as {metric}, std, batch_mean and batch_max (of which the last three may be empty)."
         )
+    made["key"] = made["key"].map(_canonical)
     entries = tuple(Published(*row) for row in made.itertuples(index=False))
     return PublishedTable(name, metric, key == "task", physics, entries)
+
+
+def _canonical(name: str) -> str:
+    known = catalog.find(name)
+    return known.dataset_id if known else name.strip().lower().replace("_", "-")
 
 
 def compare(run: Facts, table: PublishedTable | None) -> Comparison:
     """Find the number that stands beside a run.
 
     A number of a dataset is shown if the run used the dataset of this very id, version included,
-    recorded its hash, and was evaluated in the data's own task on the published physics. Data of a
-    published task that have no id are taken for the same if mean and maximum return of their
-    episodes are those printed.
+    recorded its hash, and was evaluated in the data's own task on the published physics; data
+    without an id are taken for the same if mean and maximum return of their episodes are.
     """
     if table is None:
         return Comparison()
-    names, batch, notes = [run.dataset], None, []
+    names, batch, notes = [run.dataset], None, list[str]()
     if table.by_task:
         names = [run.config, run.task, PurePath(run.dataset).stem]
-        batch, problem = batch_returns(run)
-        notes = [problem] if problem else []
+        batch, notes = batch_returns(run)
     entry = next(filter(None, (table.find(name, run.method) for name in names)), None)
     if entry is None:
         notes.append(f"{table.name} has no number of this method on these data")
@@ -163,23 +150,23 @@ def compare(run: Facts, table: PublishedTable | None) -> Comparison:
 def _other_batch(batch: tuple[float, float], entry: Published) -> str:
     """Return why data without an id are not the published ones, or ""."""
     printed = (entry.batch_mean, entry.batch_max)
-    if np.allclose(batch, printed, rtol=0.0, atol=_PRINTED_ERROR):
+    if np.allclose(batch, printed, rtol=0.0, atol=0.051):  # One digit is printed.
         return ""
-    own = "are unknown" if math.isnan(batch[0]) else f"{batch[0]:.1f} and {batch[1]:.1f}"
+    own = "unknown" if math.isnan(batch[0]) else f"{batch[0]:.1f} and {batch[1]:.1f}"
     return f"its batch has mean {printed[0]:g} and max {printed[1]:g}, the run's data {own}"
 
 
 def _other_data(run: Facts, table: PublishedTable) -> str:
     """Return why a number of the same dataset id does not stand beside the run, or ""."""
-    info = catalog.find(run.dataset)
+    info, physics = catalog.find(run.dataset), table.physics or UNKNOWN
     if run.sha256 is None:
         return f"the run records no hash of its data, which may not be {run.dataset}"
     if run.sha256 == _shipped_sha256() and run.dataset != catalog.SHIPPED_ID:
         return f"this row's data are {catalog.SHIPPED_ID} by their bytes, not {run.dataset}"
     if info is not None and run.task != info.task:
         return f"it is of the task {info.task}, this row of {run.task}"
-    if table.physics is not None and run.physics not in (table.physics, UNKNOWN):
-        return f"it is of {table.physics} physics, this row of {run.physics}"
+    if UNKNOWN not in (physics, run.physics) and physics != run.physics:
+        return f"it is of {physics} physics, this row of {run.physics}"
     if run.horizon not in (None, catalog.EPISODE_STEPS):
         return f"it is of {catalog.EPISODE_STEPS} steps an episode, this row of {run.horizon}"
     return ""
@@ -187,7 +174,7 @@ def _other_data(run: Facts, table: PublishedTable) -> str:
 
 @functools.cache
 def _shipped_sha256() -> str:
-    """Hash of the dataset that ships; it is easily put in the place of D4RL's medium-replay."""
+    # This dataset is easily put in the place of D4RL's medium-replay.
     from mopo_tf2.data.datasets import resolve, sha256_of
 
     return sha256_of([resolve(catalog.SHIPPED_ID, allow_download=False)[0]])
@@ -205,11 +192,10 @@ def _changed_settings(run: Facts) -> list[str]:
     return [f"{name}={own[name]}" for name in names if own[name] != shipped[name]]
 
 
-def batch_returns(run: Facts) -> tuple[tuple[float, float], str]:
-    """Return mean and maximum return of a run's data, and why there are none (nan), or "".
+def batch_returns(run: Facts) -> tuple[tuple[float, float], list[str]]:
+    """Return mean and maximum return of a run's data, and why there are none (nan).
 
-    The file is looked for where the run found it, and nothing is downloaded. A file whose bytes
-    are not those that the run recorded is not taken.
+    Nothing is downloaded. A file whose bytes are not those that the run recorded is not taken.
     """
     import h5py
 
@@ -225,9 +211,9 @@ def batch_returns(run: Facts) -> tuple[tuple[float, float], str]:
             timeouts = file["timeouts"][()] if "timeouts" in file else None
             returns = episode_returns(file["rewards"][()], file["terminals"][()], timeouts)
         if returns.size:
-            return (float(returns.mean()), float(returns.max())), ""
+            return (float(returns.mean()), float(returns.max())), []
     except InputError as error:
         problem = str(error).rstrip(".")
     except (OSError, KeyError, ValueError):
         problem = f"{run.dataset} is not an HDF5 log of episodes"
-    return (math.nan, math.nan), f"no batch returns: {problem}"
+    return (math.nan, math.nan), [f"no batch returns: {problem}"]

@@ -28,16 +28,12 @@ COLUMNS = (
 _IDENTITY = ("task", "dataset", "physics", "program", "method", "setting")
 _FEW_SEEDS = 5
 _ROWS_OF_A_FLOAT, _METHODS_OF_A_BLOCK, _LONG_CELL = 35, 6, 40
-
-
 _KINDS = {"rows": "run_group", "aggregates": "over_tasks", "excluded": "not_counted"}
 
 
 class Table(NamedTuple):
-    """A table, to be written by ``render``; its four frames have the columns ``COLUMNS``.
-
-    ``rows``: one per configuration, dataset and statistic. ``aggregates``: the same over tasks.
-    ``published``: every number that ``paper`` has of the rows' data. ``excluded``: runs, and why.
+    """Frames with the columns ``COLUMNS``: rows over seeds, aggregates over tasks, every published
+    number of the rows' data, and the runs that are excluded from the averages.
     """
 
     metric: Metric
@@ -81,7 +77,7 @@ def make_table(
     runs["epochs_min"] = runs["epochs_max"] = runs["epochs_done"]
     described = runs[runs["described"]].sort_values([*_IDENTITY], kind="stable")
     seeds = set(runs["seed"][runs["excluded"].isna()].dropna())
-    lines, keys = [], set()
+    lines, keys = list[dict[str, Any]](), set[str | None]()
     for _, group in described.groupby("group", sort=False):
         beside = compare(group["folder"].iloc[0].facts(), published)
         lines += _lines(group, beside, seeds)
@@ -105,9 +101,8 @@ def _whole(number: Any) -> str:
 
 def _exclusions(runs: pd.DataFrame, include_unfinished: bool) -> pd.Series:
     """Return why each run is excluded from the averages ("" if its state says it); nan if not."""
-    is_averaged = runs["state"] == State.FINISHED
-    is_averaged |= include_unfinished & (runs["epochs_done"] > 0)
-    is_averaged &= runs["described"]
+    done = runs["epochs_done"] > 0 if include_unfinished else runs["state"] == State.FINISHED
+    is_averaged = runs["described"] & done
     # Finished runs first: of two runs with one seed, a finished one counts.
     order = runs[is_averaged].sort_values("state", key=lambda s: s != State.FINISHED, kind="stable")
     first = order.groupby(["group", "seed"])["run"].transform("first")
@@ -115,8 +110,8 @@ def _exclusions(runs: pd.DataFrame, include_unfinished: bool) -> pd.Series:
     return runs["note"].mask(is_averaged).fillna("its seed counts once, as " + again)
 
 
-def _lines(group: pd.DataFrame, beside: Comparison, all_seeds: set[Any]) -> list[dict[str, Any]]:
-    """Return a line for each statistic of the runs of one configuration on one dataset."""
+def _lines(group: pd.DataFrame, beside: Comparison, seeds: set[Any]) -> Iterator[dict[str, Any]]:
+    """Yield a line for each statistic of the runs of one configuration on one dataset."""
     first, counted = group.iloc[0], group[group["excluded"].isna()].sort_values("seed")
     has_hash = catalog.find(first["dataset"]) is None and pd.notna(first["sha256"])
     entry = beside.published
@@ -129,17 +124,15 @@ def _lines(group: pd.DataFrame, beside: Comparison, all_seeds: set[Any]) -> list
         **{"epochs_min": counted["epochs_min"].min(), "epochs_max": counted["epochs_max"].max()},
         "epochs_asked": counted["epochs_asked"].dropna().max(),
         "has_unfinished": int((counted["state"] != State.FINISHED).any()),
-        "notes": [*_notes(group, counted, all_seeds), *beside.notes],
+        "notes": [*_notes(group, counted, seeds), *beside.notes],
     }
-    lines = []
     for name in STATISTICS:
         mean, std = results.mean_std(counted[name]) if len(counted) else (math.nan, math.nan)
         values = {"statistic": name, "mean": mean, "std": std, "scores": counted[name].to_numpy()}
-        lines.append(common | values)
-    return lines
+        yield common | values
 
 
-def _notes(group: pd.DataFrame, counted: pd.DataFrame, all_seeds: set[Any]) -> Iterator[str]:
+def _notes(group: pd.DataFrame, counted: pd.DataFrame, seeds: set[Any]) -> Iterator[str]:
     """Yield what a reader must know of a row's runs."""
     names = counted["run"].where(counted["seed"].isna(), "seed " + counted["seeds"])
     for index, run in counted[counted["state"] != State.FINISHED].iterrows():
@@ -149,7 +142,7 @@ def _notes(group: pd.DataFrame, counted: pd.DataFrame, all_seeds: set[Any]) -> I
         yield "runs of unequal length, each at its own last epoch"
     if len(counted) > 1 and counted["seed"].isna().any():
         yield "runs without a recorded seed count as different samples"
-    if missing := sorted(all_seeds - set(group["seed"])):
+    if missing := sorted(seeds - set(group["seed"])):
         yield f"no run of seed {', '.join(map(_whole, missing))}, which other rows have"
     remarks = counted["remarks"].explode().dropna()
     for remark, same in remarks.groupby(remarks, sort=False):
@@ -169,8 +162,7 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if len(alike) < 2 or present.empty:
             continue
         fewest, most = alike["n_seeds"].min(), alike["n_seeds"].max()
-        several = f"tasks weigh by their number of seeds ({fewest} to {most})"
-        notes = [several] if fewest < most else []
+        notes = [f"tasks weigh by their seeds ({fewest} to {most})"] if fewest < most else []
         if fewest < 2:
             notes.append("no interval: a task has a single seed")
         elif fewest < _FEW_SEEDS:
@@ -189,17 +181,14 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         }
 
 
-# As text.
-
-
 def render(table: Table, format: str) -> str:
     """Return a table as text with a line end.
 
     Args:
         table: of ``make_table``.
         format: "markdown": aligned, notes below. "latex": floats for a document with the packages
-            array, booktabs and graphicx. "csv": the lines of all four frames, numbers with every
-            digit, an empty cell for none. "json": the same by frame, without what is empty.
+            array, booktabs and graphicx. "csv": the lines of all four frames, with every digit, an
+            empty cell for nothing. "json": the same by frame.
 
     Raises:
         InputError: if there is no such format.
@@ -211,93 +200,87 @@ def render(table: Table, format: str) -> str:
         whole["notes"] = whole["notes"].map("; ".join, na_action="ignore")
         return str(whole.to_csv(index=False, lineterminator="\n"))
     if format == "json":
-        made = {"metric": table.metric, "paper": table.paper, "remarks": table.remarks}
-        for name, part in parts.items():
-            filled = part.dropna(axis=1, how="all")
-            made[name] = filled.where(filled.notna(), None).to_dict("records")
-        return json.dumps(made, indent=2, allow_nan=False, default=int) + "\n"
+        filled = {name: part.dropna(axis=1, how="all") for name, part in parts.items()}
+        made = {n: part.where(part.notna(), None).to_dict("records") for n, part in filled.items()}
+        return json.dumps(table._asdict() | made, indent=2, allow_nan=False, default=int) + "\n"
     if format not in SUFFIXES.values():
         raise InputError(f"expected a format of {', '.join(SUFFIXES.values())}, got {format!r}.")
-    blocks = []
-    for caption, cells, notes in _blocks(table):
-        shown = cells.loc[:, (cells != "").any()]
-        if len(shown):
-            blocks.append((_markdown if format == "markdown" else _latex)(caption, shown, notes))
-    packages = "% Needs \\usepackage{array,booktabs,graphicx}.\n"
-    return (packages if format == "latex" else "") + "\n".join(blocks)
+    blocks = [block for block in _blocks(table) if len(block[1])]
+    if format == "markdown":
+        return "\n".join(_markdown(*block) for block in blocks)
+    packages = r"% Needs \usepackage{array,booktabs,graphicx}."
+    return "\n".join([packages, *(_latex(*block) for block in blocks)])
 
 
 def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     """Yield the parts of a printed table: caption, cells, notes below."""
-    named = ["dataset", "task", "physics", "method", "setting"]
+    named = ["Dataset", "Task", "Physics", "Method", "Setting"]
     text, notes = _as_text(table.rows)
-    rows = text[text["statistic"] == LAST].reset_index(drop=True)
+    rows = text[text["Statistic"] == LAST].reset_index(drop=True)
     for name in STATISTICS:
-        rows[name] = text["mean"][text["statistic"] == name].to_numpy()
+        rows[name] = text["Mean"][text["Statistic"] == name].to_numpy()
     notes.append("; ".join(f"{name}: {meaning}" for name, meaning in STATISTICS.items()))
     notes += [f"Published: the same method on the same data in {table.paper}"] * bool(table.paper)
-    same = [name for name in ("seeds", "epochs") if rows[name].nunique() == 1]
-    notes += [f"{name.capitalize()}: {rows[name][0]}" for name in same if rows[name][0]]
-    rows[same] = ""
+    for name in ("Seeds", "Epochs"):
+        if rows[name].nunique() == 1:
+            notes += [f"{name}: {same}" for same in rows[name].unique() if same]
+            rows[name] = ""
     caption = f"{METRICS[table.metric]}: mean ± standard deviation over seeds (ddof 0). "
     unfinished = table.rows["has_unfinished"].any()
     caption += "Rows with * have unfinished runs." if unfinished else "Only finished runs count."
-    columns = ["batch_mean", "batch_max", *STATISTICS, "published", "seeds", "epochs", "notes"]
-    yield caption, _titled(rows[[*named, *columns]]), notes + table.remarks
+    columns = ["Batch mean", "Batch max", *STATISTICS, "Published", "Seeds", "Epochs", "Notes"]
+    yield caption, rows[[*named, *columns]], notes + table.remarks
 
     text, notes = _as_text(table.aggregates)
     caption = "Over tasks: mean of the tasks' means, and interquartile mean (IQM) of all runs. "
     caption += f"The interval is a stratified bootstrap's ({results.RESAMPLES} resamples)."
-    columns = ["statistic", "tasks", "mean", "IQM", "95 % interval", "published", "notes"]
-    yield caption, _titled(text[[*named, *columns]]), notes
+    columns = ["Statistic", "Tasks", "Mean", "IQM", "95 % interval", "Published", "Notes"]
+    yield caption, text[[*named, *columns]], notes
 
     text, _ = _as_text(table.published)
-    methods = [*dict.fromkeys(text["method"])]
+    methods = [*text["Method"].unique()]
     for start in range(0, len(methods), _METHODS_OF_A_BLOCK):
         some = methods[start : start + _METHODS_OF_A_BLOCK]
-        entries = text[text["method"].isin(some)]
-        data = entries.pivot(index=["dataset", "batch_mean", "batch_max"], columns="method")["mean"]
-        sources = entries.groupby("source", sort=False)["method"].unique().items()
+        entries = text[text["Method"].isin(some)]
+        data = entries.pivot(index=["Dataset", "Batch mean", "Batch max"], columns="Method")["Mean"]
+        sources = entries.groupby("Source", sort=False)["Method"].unique().items()
         notes = [f"{', '.join(names)}: {source}" for source, names in sources]
-        caption = f"Published numbers: {table.paper}, {METRICS[table.metric]}."
-        yield caption, _titled(data[some].fillna("").reset_index(), methods), notes
+        caption = f"Published numbers of {table.paper}: {METRICS[table.metric]}."
+        yield caption, data[some].fillna("").reset_index(), notes
 
     text, _ = _as_text(table.excluded)
-    text["notes"] = table.excluded["notes"].map("; ".join)
-    columns = ["folder", "dataset", "seeds", "state", "epochs", "notes"]
-    yield "Runs that are excluded from the averages.", _titled(text[columns]), []
-
-
-def _titled(cells: pd.DataFrame, methods: Sequence[str] = ("IQM", *STATISTICS)) -> pd.DataFrame:
-    titles = {name: name.replace("_", " ").capitalize() for name in cells if name not in methods}
-    return cells.rename(columns=titles)
+    text["Note"] = table.excluded["notes"].map("; ".join)
+    columns = ["Folder", "Dataset", "Seeds", "State", "Epochs", "Note"]
+    yield "Runs that are excluded from the averages.", text[columns], []
 
 
 def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a frame as people read it, "" for nothing and the usual, and its numbered notes."""
-    text, numbers = frame.copy(), dict[str, int]()
+    text, numbers = (
+        frame.rename(columns=lambda n: n.replace("_", " ").capitalize()),
+        dict[str, int](),
+    )
     means = map(_number, frame["mean"], frame["std"])
     stars = ["*" if unfinished == 1 else "" for unfinished in frame["has_unfinished"]]
-    text["mean"] = [(mean or "n/a") + star for mean, star in zip(means, stars, strict=True)]
-    text["published"] = [*map(_number, frame["published"], frame["published_std"])]
-    for name in ("iqm", "ci_low", "ci_high", "batch_mean", "batch_max"):
-        text[name] = [*map(_number, frame[name])]
-    bounds = "[" + text["ci_low"] + ", " + text["ci_high"] + "]"
-    text["95 % interval"] = bounds.where(text["ci_low"] != "", "n/a")
-    text["IQM"], text["tasks"] = text["iqm"], frame["n_tasks"].map(str)
-    text["method"] = [*map(results.label, frame["program"], frame["method"])]
-    text["physics"] = frame["physics"].replace({"d4rl": "", UNKNOWN: ""})
+    text["Mean"] = [(mean or "n/a") + star for mean, star in zip(means, stars, strict=True)]
+    text["Published"] = [*map(_number, frame["published"], frame["published_std"])]
+    for name, column in (("IQM", "iqm"), ("Batch mean", "batch_mean"), ("Batch max", "batch_max")):
+        text[name] = [*map(_number, frame[column])]
+    low, high = (frame[name].map(_number) for name in ("ci_low", "ci_high"))
+    text["95 % interval"] = ("[" + low + ", " + high + "]").where(low != "", "n/a")
+    text["Tasks"] = frame["n_tasks"].map(str)
+    text["Method"] = [*map(results.label, frame["program"], frame["method"])]
+    text["Physics"] = frame["physics"].replace({"d4rl": "", UNKNOWN: ""})
     own = [getattr(catalog.find(dataset), "task", UNKNOWN) for dataset in frame["dataset"]]
-    text["task"] = frame["task"].mask(frame["task"] == own)
-    text["dataset"] = frame["dataset"].replace(UNKNOWN, "")
-    text["seeds"] = frame["seeds"].map(lambda s: s.replace(" ", ", "), na_action="ignore")
+    text["Task"] = frame["task"].mask(frame["task"] == own)
+    text["Dataset"] = frame["dataset"].replace(UNKNOWN, "")
+    text["Seeds"] = frame["seeds"].map(lambda seeds: seeds.replace(" ", ", "), na_action="ignore")
     first, last, asked = (frame[f"epochs_{name}"].map(_whole) for name in ("min", "max", "asked"))
     spans = last.where(first == last, first + " to " + last)
-    text["epochs"] = spans.where(frame["state"].isna(), last + " of " + asked).replace("?", "")
-    text["notes"] = [
-        ", ".join(str(numbers.setdefault(note, len(numbers) + 1)) for note in notes)
-        for notes in frame["notes"].map(lambda notes: notes if isinstance(notes, list) else [])
-    ]
+    text["Epochs"] = spans.where(frame["state"].isna(), last + " of " + asked).replace("?", "")
+    listed = frame["notes"].map(lambda notes: notes if isinstance(notes, list) else [])
+    marks = [[str(numbers.setdefault(n, len(numbers) + 1)) for n in notes] for notes in listed]
+    text["Notes"] = [*map(", ".join, marks)]
     return text.fillna(""), [f"{number}. {note}" for note, number in numbers.items()]
 
 
@@ -310,7 +293,8 @@ def _markdown(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
     def plain(text: str) -> str:
         return re.sub(r"([\\|<])", r"\\\1", " ".join(text.split()))
 
-    columns = [[*map(plain, (name, *cells[name]))] for name in cells]
+    filled = cells.loc[:, (cells != "").any()]
+    columns = [[*map(plain, (name, *filled[name]))] for name in filled]
     columns = [[texts[0], "-" * max(map(len, texts)), *texts[1:]] for texts in columns]
     columns = [[text.ljust(len(texts[1])) for text in texts] for texts in columns]
     lines = [f"| {' | '.join(line)} |" for line in zip(*columns, strict=True)]
@@ -319,27 +303,24 @@ def _markdown(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
 
 
 def _latex(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
-    is_long = {name: cells[name].str.len().max() > _LONG_CELL for name in cells}
-    form = "".join(
-        r">{\raggedright\arraybackslash}p{4cm}" if is_long[name] else "l" for name in cells
-    )
+    cells = cells.loc[:, (cells != "").any()]
+    wide = r">{\raggedright\arraybackslash}p{4cm}"
+    form = "".join(wide if cells[name].str.len().max() > _LONG_CELL else "l" for name in cells)
     cells = cells.map(_latex_text).rename(columns=_latex_text)
     below = "".join(f"{_latex_text(note)}.\\par\n" for note in notes)
     floats = []
     for start in range(0, len(cells), _ROWS_OF_A_FLOAT):
         part = cells[start : start + _ROWS_OF_A_FLOAT]
-        is_last = start + _ROWS_OF_A_FLOAT >= len(cells)
-        floats.append(
-            rf"""\begin{{table}}[tbp]
+        tabular = part.to_latex(index=False, escape=False, column_format=form).rstrip()
+        floats.append(rf"""\begin{{table}}[tbp]
 \centering\small
-\caption{{{_latex_text("Continued." if start else caption)}}}
+\caption{{{"Continued. " if start else ""}{_latex_text(caption)}}}
 \resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{%
-{part.to_latex(index=False, escape=False, column_format=form).rstrip()}}}
+{tabular}}}
 \par\smallskip\begin{{minipage}}{{\linewidth}}\footnotesize\raggedright
-{below if is_last else ""}\end{{minipage}}
+{below}\end{{minipage}}
 \end{{table}}
-"""
-        )
+""")
     return "\n".join(floats)
 
 
@@ -356,4 +337,4 @@ def _latex_text(text: str) -> str:
         return re.sub(r"([/_=:.-]|[^/_=:.-]{20})(?=\S)", "\\1\u200b", word[0])
 
     text = re.sub(r"\S{31,}", breakable, " ".join(text.split()))
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(c, c) for c in text).replace("--", "-{}-")

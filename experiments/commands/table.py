@@ -9,6 +9,7 @@ from mopo_tf2.errors import InputError
 from . import PAPERS, add_command
 
 _FORMATS = ("markdown", "csv", "latex", "json")
+_METRICS = ("score", "return", "model-return")
 
 
 def add_parsers(commands: Any) -> None:
@@ -24,34 +25,20 @@ def add_parsers(commands: Any) -> None:
     )
     add = parser.add_argument
     add("runs", type=Path, nargs="+", metavar="DIR", help="folders with runs in them, or runs")
-    add(
-        "--paper",
-        default="mopo-table1",
-        metavar=PAPERS,
-        help="published numbers (mopo-table1); a file has the columns dataset or task, method, "
-        "score or return, source",
-    )
+    help = "published numbers (mopo-table1); a file has the columns dataset or task, method, "
+    help += "score or return, source"
+    add("--paper", default="mopo-table1", metavar=PAPERS, help=help)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--format",
-        choices=_FORMATS,
-        help="(by --out's suffix .md, .csv, .tex, .json; else markdown)",
-    )
-    form.add_argument(
-        "--json", dest="format", action="store_const", const="json", help="short for --format json"
-    )
+    help = "(by --out's suffix .md, .csv, .tex, .json; else markdown)"
+    form.add_argument("--format", choices=_FORMATS, help=help)
+    help = "short for --format json"
+    form.add_argument("--json", dest="format", action="store_const", const="json", help=help)
     add("--out", type=Path, metavar="FILE", help="write there instead of to the screen")
-    add(
-        "--metric",
-        choices=("score", "return", "model-return"),
-        help="normalised score, raw return, or return in the learned model (that of --paper; "
-        "without one the score; of runs without a simulator the last)",
-    )
-    add(
-        "--include-unfinished",
-        action="store_true",
-        help="average unfinished and failed runs too, marked with *",
-    )
+    help = "normalised score, raw return, or return in the learned model (that of --paper; "
+    help += "without one the score; of runs without a simulator the last)"
+    add("--metric", choices=_METRICS, help=help)
+    help = "average unfinished and failed runs too, marked with *"
+    add("--include-unfinished", action="store_true", help=help)
 
 
 def table(options: argparse.Namespace) -> int:
@@ -66,9 +53,9 @@ def table(options: argparse.Namespace) -> int:
         raise InputError(f"--out expects a file, but {out} is a folder: give a name in it.")
     form = options.format or SUFFIXES.get(".md" if out is None else out.suffix.lower())
     if form is None:
-        known = ", ".join(SUFFIXES)
-        raise InputError(f"--out {out} names no format: end it in {known}, or give --format.")
-    made = make_table(load(options.runs), options.paper, options.metric, options.include_unfinished)
+        raise InputError(f"--out {out}: end it in {', '.join(SUFFIXES)}, or give --format.")
+    runs = load(options.runs)
+    made = make_table(runs, options.paper, options.metric, options.include_unfinished)
     text = render(made, form)
     if out is None:
         print(text, end="", flush=True)
