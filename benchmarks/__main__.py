@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import PHASES
 from mopo_tf2.device import use_device
+
+from . import PHASES
 
 _DESCRIPTION = """\
 Measures the machine's own float32 matrix product and the phases of a full-size training run

@@ -9,9 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from mopo_tf2.data.datasets import load_dataset
+
 from .machine import peak_rss_gib_of_children
 from .training import TASK
-from mopo_tf2.data.datasets import load_dataset
 
 ROWS = 1_000_000
 _EPISODE = 1000

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from mopo_tf2.algorithms.mopo import MOPO
+
 from . import PHASES, machine, million_rows, training
 from .training import EpochTimes, Rate
-from mopo_tf2.algorithms.mopo import MOPO
 
 _EPOCH_PHASES = frozenset({"sac", "rollout", "evaluation", "epoch"})
 _UNITS = {"sac": "updates/s", "ensemble": "steps/s", "rollout": "states/s"}

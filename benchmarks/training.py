@@ -9,7 +9,6 @@ import statistics
 import time
 from typing import Any, NamedTuple
 
-from .work import ensemble_step_flop, rollout_state_flop, sac_update_flop
 from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.data.datasets import load_dataset
@@ -18,6 +17,8 @@ from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
 from mopo_tf2.progress import NoProgress
 from mopo_tf2.types import FloatArray, Transitions
+
+from .work import ensemble_step_flop, rollout_state_flop, sac_update_flop
 
 TASK = "halfcheetah_mixed"
 DATASET = "halfcheetah-sac-replay-v0"
