@@ -1,0 +1,108 @@
+"""``mopo-tf2 sweep``."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from mopo_tf2.config_fields import parse_settings
+from mopo_tf2.configs.d4rl import TASKS
+from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
+from mopo_tf2.errors import InputError
+
+from . import add_command, add_settings
+
+_DESCRIPTION = """Train each task with each algorithm, grid point and seed, on Ray.
+
+Every trial is a run folder as `mopo-tf2 train` writes it, in OUT/TASK/seed_N (with a grid:
+OUT/TASK/rollout_length=1,penalty_coeff=0.5/seed_N), with its own checkpoints, status.json and
+trial.log. A trial whose process or machine dies is retried from its last checkpoint, on another
+machine if need be. Ctrl-C lets each trial end its epoch and write a checkpoint. However a sweep
+ended, the same command with --resume continues it: what is finished is not run again; tasks,
+seeds and epochs may be added."""
+_EPILOG = """examples:
+  mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1
+  mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1 --resume
+  mopo-tf2 sweep --tasks hopper_mixed --algorithms mopo mbpo bc --seeds 3 --out runs/methods \\
+      --set mopo.penalty_coeff=2 bc.policy_lr=1e-4 n_epochs=500
+  mopo-tf2 sweep --tasks hopper_mixed --seeds 2 --grid shipped --share-model --out runs/grid
+  mopo-tf2 sweep --tasks halfcheetah_mixed hopper_mixed --seeds 2 --out runs/own \\
+      --dataset halfcheetah_mixed=cheetah.hdf5 --dataset hopper_mixed=hopper.hdf5 \\
+      --grid rollout_length=1,5 --grid "hidden_layer_sizes=256,256;400,400"
+
+on a cluster: OUT and the datasets must have the same path on all machines. Start Ray on the first
+with `ray start --head`, on the others with `ray start --address=FIRST:6379`, and run the sweep on
+one of them with --address auto. If Ray uses a token (~/.ray/auth_token), it must be the same on
+all machines.
+
+mopo-tf2 train --help lists the fields for --set and --grid.
+exit code: 0 all finished, 1 some failed, 2 invalid input (nothing ran), 130 interrupted.
+"""
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands,
+        "sweep",
+        sweep,
+        "train many tasks, algorithms and seeds on Ray, on one machine or a cluster",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
+    add = parser.add_argument_group("what to run").add_argument
+    several: Any = {"nargs": "+", "action": "extend", "default": []}
+    add("--tasks", metavar="NAME", help="configurations, as in mopo-tf2 train", **several)
+    add("--suite", choices=("d4rl",), help="the twelve configurations of the paper's Table 1")
+    methods = f"{', '.join(METHODS)} ({DEFAULT_METHOD})"
+    add("--algorithms", metavar="NAME", help=f"train every task with each of: {methods}", **several)
+    add("--seeds", type=int, required=True, metavar="N", help="seeds 0 to N - 1")
+    help = "data of one task, or of all; otherwise each configuration's own; repeatable"
+    add("--dataset", action="append", default=[], metavar="[TASK=]PATH", help=help)
+    add("--epochs", type=int, metavar="N", help="short for --set n_epochs=N")
+    add_settings(add, "set a field of every algorithm that has it; ALGORITHM.KEY=VALUE: of one")
+    help = "run every combination of these values; `shipped`: rollout_length=1,5 "
+    help += "penalty_coeff=0.5,1,2,5; repeatable, keys as in --set"
+    add("--grid", metavar="KEY=V1,V2", help=help, **several)
+    help = "train an ensemble once for the trials that would train the same one"
+    add("--share-model", action="store_true", help=help)
+    add = parser.add_argument_group("where to run").add_argument
+    add("--out", required=True, metavar="DIR", help="folder of the sweep")
+    add("--resume", action="store_true", help="continue the sweep in --out")
+    add("--address", metavar="RAY", help="HOST:PORT of a Ray cluster, or auto (this machine)")
+    add("--cpus-per-trial", type=int, default=1, metavar="N", help="and its threads (1)")
+    add("--gpus-per-trial", type=float, default=0.0, metavar="N", help="0.5: two share one (0)")
+    help = "how often a trial whose process or machine died is retried (3)"
+    add("--max-failures", type=int, default=3, metavar="N", help=help)
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Run a sweep."""
+    from ..sweep import Resources, run_sweep
+    from ..sweep_plan import plan_trials
+
+    cpus, gpus, cores = options.cpus_per_trial, options.gpus_per_trial, os.cpu_count() or 1
+    if not options.out.strip():
+        raise InputError("--out is empty: give the folder of the sweep.")
+    if cpus < 1 or (options.address is None and cpus > cores):
+        raise InputError(f"--cpus-per-trial {cpus}: expected 1 or more, of {cores} cores here.")
+    if gpus < 0 or (gpus > 1 and gpus % 1):
+        raise InputError(f"--gpus-per-trial {gpus:g}: expected 0, a share of one, or a number.")
+    if options.max_failures < 0:
+        raise InputError(f"--max-failures {options.max_failures}: expected 0 or more.")
+    settings = parse_settings(options.settings)
+    if options.epochs is not None:
+        if "n_epochs" in settings:
+            raise InputError("--epochs is short for --set n_epochs: give one of them.")
+        settings["n_epochs"] = str(options.epochs)
+    trials = plan_trials(
+        [*(TASKS if options.suite else ()), *options.tasks],
+        options.seeds,
+        algorithms=options.algorithms,
+        datasets=options.dataset,
+        settings=settings,
+        grid=options.grid,
+        share_model=options.share_model,
+    )
+    resources = Resources(options.address, cpus, gpus, options.max_failures)
+    return run_sweep(trials, Path(options.out), resources, resume=options.resume)
