@@ -40,7 +40,7 @@ def quick(monkeypatch):
     def make_small(transitions):
         ensemble = EnsembleConfig(hidden_dim=8, model_max_epochs_since_update=0)
         sac = SACConfig(hidden_layer_sizes=(8,), batch_size=32)
-        sizes = {"rollout_batch_size": 200, "epoch_length": 20, "max_path_length": 5}
+        sizes = {"rollout_batch_size": 200, "epoch_length": 4, "max_path_length": 5}
         return make(transitions, ensemble=ensemble, sac=sac, eval_n_episodes=2, **sizes)
 
     monkeypatch.setattr(training, "make_mopo", make_small)

@@ -13,7 +13,7 @@ EXTRAS_OF_LOCK = {"core.lock": (), "full.lock": ("tune", "minari", "dev")}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_every_pin_is_exact_and_has_hashes(lock: str) -> None:
+def test_every_pin_is_exact_and_has_hashes(lock):
     for requirement, hashes in read_lock(lock):
         assert [specifier.operator for specifier in requirement.specifier] == ["=="], requirement
         assert hashes, f"{requirement} has no hash"
@@ -21,7 +21,7 @@ def test_every_pin_is_exact_and_has_hashes(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_names_no_address_and_no_option(lock: str) -> None:
+def test_a_lock_names_no_address_and_no_option(lock):
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert " @ " not in text
@@ -30,7 +30,7 @@ def test_a_lock_names_no_address_and_no_option(lock: str) -> None:
 
 @pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_meets_the_ranges_of_pyproject(lock: str, python: str) -> None:
+def test_a_lock_meets_the_ranges_of_pyproject(lock, python):
     project = read_pyproject()["project"]
     declared = list(project["dependencies"])
     for extra in EXTRAS_OF_LOCK[lock]:
@@ -43,20 +43,20 @@ def test_a_lock_meets_the_ranges_of_pyproject(lock: str, python: str) -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_full_lock_holds_the_core_lock_at_the_same_versions(python: str) -> None:
+def test_the_full_lock_holds_the_core_lock_at_the_same_versions(python):
     core = pinned_versions("core.lock", python)
     full = pinned_versions("full.lock", python)
     assert {name: full.get(name) for name in core} == core
 
 
-def test_the_core_lock_leaves_out_what_only_tools_and_extras_need() -> None:
+def test_the_core_lock_leaves_out_what_only_tools_and_extras_need():
     assert not {"ray", "minari", "pytest", "mypy", "d4rl", "gym"} & set(
         pinned_versions("core.lock", "3.11")
     )
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_brings_the_build_tool_of_the_editable_install(lock: str) -> None:
+def test_a_lock_brings_the_build_tool_of_the_editable_install(lock):
     version = pinned_versions(lock, "3.11")["setuptools"]
     (requirement,) = read_pyproject()["build-system"]["requires"]
     assert Requirement(requirement).specifier.contains(version)

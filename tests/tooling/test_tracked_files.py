@@ -17,7 +17,7 @@ FORBIDDEN = {
 }
 
 
-def project_files() -> list[str]:
+def project_files():
     """Names of the tracked files and of the new ones that git does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -26,7 +26,7 @@ def project_files() -> list[str]:
     return [name for name in listing.stdout.split("\0") if (ROOT / name).is_file()]
 
 
-def findings(text: str) -> list[str]:
+def findings(text):
     return [
         f"line {text.count(chr(10), 0, match.start()) + 1}: {what}: {match.group()}"
         for what, pattern in FORBIDDEN.items()
@@ -34,7 +34,7 @@ def findings(text: str) -> list[str]:
     ]
 
 
-def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
+def test_no_file_names_a_registry_or_a_path_of_one_machine():
     faults = []
     for name in project_files():
         try:
@@ -55,7 +55,7 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
         "find-links = file" + ":///opt/wheels",
     ],
 )
-def test_the_patterns_find_what_must_not_be_written(text: str) -> None:
+def test_the_patterns_find_what_must_not_be_written(text):
     assert findings(text)
 
 
@@ -63,5 +63,5 @@ def test_the_patterns_find_what_must_not_be_written(text: str) -> None:
     "text",
     ["~/.d4rl/datasets", "https://github.com/tianheyu927/mopo", "$ROOT/work/x", "a simple test"],
 )
-def test_the_patterns_leave_ordinary_text_alone(text: str) -> None:
+def test_the_patterns_leave_ordinary_text_alone(text):
     assert not findings(text)
