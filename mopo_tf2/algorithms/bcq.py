@@ -226,7 +226,7 @@ class BCQ(OfflineAlgorithm):
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, Any], dict[str, float]]:
         config = self.config
         with clock.measure("times/train"):
-            for _, count in self._blocks(config.epoch_length, config.updates_per_call):
+            for _, count in self._step_blocks(config.epoch_length, config.updates_per_call):
                 batches = self._dataset_batches(count, config.batch_size)
                 self._updates(batches, self._noise(count))
         batches = self._dataset_batches(1, config.batch_size)

@@ -146,7 +146,7 @@ class OfflineAlgorithm(abc.ABC):
             "train-steps": float(self.train_steps),
         }
 
-    def _blocks(self, total: int, size: int) -> Iterator[tuple[int, int]]:
+    def _step_blocks(self, total: int, size: int) -> Iterator[tuple[int, int]]:
         """Cut ``total`` gradient steps into blocks of ``size``; yield each one's start and length.
         A block is counted and reported once it is done.
         """

@@ -65,7 +65,7 @@ class OfflineSAC(OfflineAlgorithm):
             ],
             np.float32,
         )
-        for start, count in self._blocks(len(tau), config.sac.updates_per_call):
+        for start, count in self._step_blocks(len(tau), config.sac.updates_per_call):
             shape = (count, config.sac.batch_size, self.act_dim)
             noise, next_noise = self._device_normal(shape), self._device_normal(shape)
             block = tau[start : start + count]
