@@ -205,11 +205,21 @@ def render(table: Table, format: str) -> str:
         return json.dumps(table._asdict() | made, indent=2, allow_nan=False, default=int) + "\n"
     if format not in SUFFIXES.values():
         raise InputError(f"expected a format of {', '.join(SUFFIXES.values())}, got {format!r}.")
-    blocks = [block for block in _blocks(table) if len(block[1])]
+    blocks = [*printed_blocks(table)]
     if format == "markdown":
         return "\n".join(_markdown(*block) for block in blocks)
     packages = r"% Needs \usepackage{array,booktabs,graphicx}."
     return "\n".join([packages, *(_latex(*block) for block in blocks)])
+
+
+def printed_blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """Yield caption, cells as text and notes of each part of a table that has rows.
+
+    Columns without any text are left out.
+    """
+    for caption, cells, notes in _blocks(table):
+        if len(cells):
+            yield caption, cells.loc[:, (cells != "").any()], notes
 
 
 def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
@@ -293,8 +303,7 @@ def _markdown(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
     def plain(text: str) -> str:
         return re.sub(r"([\\|<])", r"\\\1", " ".join(text.split()))
 
-    filled = cells.loc[:, (cells != "").any()]
-    columns = [[*map(plain, (name, *filled[name]))] for name in filled]
+    columns = [[*map(plain, (name, *cells[name]))] for name in cells]
     columns = [[texts[0], "-" * max(map(len, texts)), *texts[1:]] for texts in columns]
     columns = [[text.ljust(len(texts[1])) for text in texts] for texts in columns]
     lines = [f"| {' | '.join(line)} |" for line in zip(*columns, strict=True)]
@@ -303,7 +312,6 @@ def _markdown(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
 
 
 def _latex(caption: str, cells: pd.DataFrame, notes: Sequence[str]) -> str:
-    cells = cells.loc[:, (cells != "").any()]
     wide = r">{\raggedright\arraybackslash}p{4cm}"
     form = "".join(wide if cells[name].str.len().max() > _LONG_CELL else "l" for name in cells)
     cells = cells.map(_latex_text).rename(columns=_latex_text)
