@@ -85,8 +85,8 @@ class TrainingDisplay:
     ):
         self._stream, self._on_holdout, self._clock = stream, on_holdout, clock
         columns = (_TITLE, BarColumn(), MofNCompleteColumn(), _NOTE)
-        self._bar = console and Progress(*columns, console=console, transient=True)
-        self._task = self._bar and self._bar.add_task("preparing", total=None, note="")
+        self._bar = Progress(*columns, console=console, transient=True) if console else None
+        self._task = self._bar.add_task("preparing", total=None, note="") if self._bar else None
         self._last = self._started = clock()
         self._title = ""
         self._epoch = self._n_epochs = self._updates = 0

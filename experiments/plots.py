@@ -51,7 +51,8 @@ STYLES: Mapping[str, tuple[str, Any]] = {
 """Colour and dashes of each method in every picture: Okabe and Ito's colours as far as they go,
 dashes that differ in black and white. Further settings of a method have markers and own dashes."""
 _FURTHER = (*zip("os^DvPX<>*", ((4, 1), (8, 3), (2, 1), (12, 2), (1, 2)) * 2, strict=True),)
-_MEAN, _SEED = {"linewidth": 1.9, "markersize": 4.5}, {"linewidth": 0.6, "alpha": 0.6}
+_MEAN: dict[str, Any] = {"linewidth": 1.9, "markersize": 4.5}
+_SEED: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.6}
 _PUBLISHED: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.2}
 _END: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 5.5, "zorder": 30}
 _RC: Any = {

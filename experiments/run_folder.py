@@ -605,8 +605,8 @@ def read_progress(path: Path) -> "pd.DataFrame":
         table = pd.read_csv(io.BytesIO(b"".join(lines)))
         epochs = pd.to_numeric(table["epoch"]).to_numpy(float)
     except (KeyError, ValueError) as error:  # pandas' ParserError is a ValueError
-        line = " ".join(str(error).split())
-        raise InputError(f"{path} is not a table with a column 'epoch': {line}.") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a table with a column 'epoch': {reason}.") from error
     if not np.all(np.isfinite(epochs) & (epochs >= 0) & (epochs == np.floor(epochs))):
         raise InputError(f"{path} has an epoch that is not a whole number.")
     # Ray Tune repeats epochs in the file of a restored trial; the last one counts.
