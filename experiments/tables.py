@@ -32,9 +32,7 @@ _KINDS = {"rows": "run_group", "aggregates": "over_tasks", "excluded": "not_coun
 
 
 class Table(NamedTuple):
-    """Frames with the columns ``COLUMNS``: rows over seeds, aggregates over tasks, every published
-    number of the rows' data, and the runs that are excluded from the averages.
-    """
+    """Frames with the columns ``COLUMNS``: over seeds, over tasks, published, excluded runs."""
 
     metric: Metric
     paper: str | None
@@ -83,7 +81,7 @@ def make_table(
         lines += _lines(group, beside, seeds)
         keys.add(beside.key)
     entries = [entry for entry in (published.entries if published else ()) if entry.key in keys]
-    excluded = runs[runs["excluded"].notna()].assign(folder=runs["run"])
+    excluded = runs.assign(folder=runs["run"])[runs["excluded"].notna()]
     excluded["notes"] = [[reason] if reason else [] for reason in excluded["excluded"]]
     parts = (
         lines,
@@ -276,7 +274,7 @@ def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     text["Published"] = [*map(_number, frame["published"], frame["published_std"])]
     for name, column in (("IQM", "iqm"), ("Batch mean", "batch_mean"), ("Batch max", "batch_max")):
         text[name] = [*map(_number, frame[column])]
-    low, high = (frame[name].map(_number) for name in ("ci_low", "ci_high"))
+    low, high = (frame[name].map(_number).astype(str) for name in ("ci_low", "ci_high"))
     text["95 % interval"] = ("[" + low + ", " + high + "]").where(low != "", "n/a")
     text["Tasks"] = frame["n_tasks"].map(str)
     text["Method"] = [*map(results.label, frame["program"], frame["method"])]
@@ -285,7 +283,8 @@ def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     text["Task"] = frame["task"].mask(frame["task"] == own)
     text["Dataset"] = frame["dataset"].replace(UNKNOWN, "")
     text["Seeds"] = frame["seeds"].map(lambda seeds: seeds.replace(" ", ", "), na_action="ignore")
-    first, last, asked = (frame[f"epochs_{name}"].map(_whole) for name in ("min", "max", "asked"))
+    epochs = [frame[f"epochs_{name}"].map(_whole).astype(str) for name in ("min", "max", "asked")]
+    first, last, asked = epochs
     spans = last.where(first == last, first + " to " + last)
     text["Epochs"] = spans.where(frame["state"].isna(), last + " of " + asked).replace("?", "")
     listed = frame["notes"].map(lambda notes: notes if isinstance(notes, list) else [])
