@@ -1,7 +1,6 @@
 """Learning curves and diagnostics of runs as pictures."""
 
 import contextlib
-import dataclasses
 import math
 import textwrap
 import warnings
@@ -20,14 +19,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from mopo_tf2.configs.methods import TITLES
-from mopo_tf2.configs.own import IN_THE_MODEL, MODEL_RETURN_KEY
 from mopo_tf2.data.catalog import reference_scores
 from mopo_tf2.errors import InputError
 from mopo_tf2.files import ensure_writable_folder, replacing
 
 from . import results
 from .published import Published, PublishedTable, compare, read_published
-from .run_folder import RETURN, UNKNOWN, State, read_progress
+from .run_folder import UNKNOWN, State, read_progress
 
 BANDS = {
     "minmax": "minimum to maximum of the seeds",
@@ -57,18 +55,18 @@ _PUBLISHED: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.2}
 _END: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 5.5, "zorder": 30}
 _RC: Any = {
     "text.parse_math": False,  # Dollar signs in names of files are no formulas.
+    "legend.frameon": False,
     "legend.handlelength": 4.5,  # Two periods of the longest dashes.
-    **{"font.size": 9.0, "axes.titlesize": 10.0, "axes.labelsize": 7.5, "legend.fontsize": 8.5},
-    **{"xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "axes.titlelocation": "left"},
-    **{"axes.grid": True, "grid.alpha": 0.25, "grid.linewidth": 0.6, "legend.frameon": False},
-    **{"axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 150},
+    **{"font.size": 9.0, "axes.titlesize": 10.0, "axes.titlelocation": "left", "figure.dpi": 150},
+    **{"axes.labelsize": 7.5, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "axes.grid": True},
+    **{"axes.spines.top": False, "axes.spines.right": False, "grid.alpha": 0.25},
 }
-SCORE = results.COLUMNS["score"]
+SCORE, RETURN, MODEL_RETURN = results.COLUMNS.values()
 _HOLDOUT, _HOLDOUT_MOREL = "hold-out", "hold-out of MOReL"
 _QUANTITIES = {
     SCORE: ("normalised score", "D4RL-normalised score"),
     RETURN: ("evaluation return", "return (sum of rewards)"),
-    MODEL_RETURN_KEY: (f"return {IN_THE_MODEL}", "return in the model"),
+    MODEL_RETURN: (results.METRICS["model-return"], "return in the model"),
     "Q-avg": ("Q value, mean over a batch", "discounted return"),
     "Q_loss": ("Critic loss", "return squared"),
     "alpha": ("Temperature alpha", "reward per nat"),
@@ -87,20 +85,13 @@ _BELOW, _DIAGNOSTICS = [*_QUANTITIES][3:], [*_QUANTITIES][7:]
 _LOG = {"Q_loss", "model/mean_rollout_length", _HOLDOUT, _HOLDOUT_MOREL}
 
 
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """How curves are drawn.
+class Look(NamedTuple):
+    """How curves are drawn."""
 
-    smooth: epochs of the running mean of each run: the current one and those before it.
-    band: of ``BANDS``, around the mean of several seeds; "std" has ddof 0, as in the tables.
-    title: above the picture, or None.
-    size: (width, height) in inches, of each page of a PDF; None: what the panels need.
-    """
-
-    smooth: int = 1
-    band: str = "minmax"
-    title: str | None = None
-    size: tuple[float, float] | None = None
+    smooth: int = 1  # Epochs of each run's running mean: the current one and those before it.
+    band: str = "minmax"  # Of ``BANDS``; see ``results.spread``.
+    title: str | None = None  # Above the picture.
+    size: tuple[float, float] | None = None  # Inches, of each page of a PDF; None: as needed.
 
 
 class Curve(NamedTuple):
@@ -113,31 +104,25 @@ class Curve(NamedTuple):
 
     @property
     def runs(self) -> pd.DataFrame:
-        """The last row of each run."""
-        return results.runs_of(self.rows)
+        """The last row of each run that has an epoch."""
+        return results.runs_of(self.rows[self.rows["epoch"].notna()])
 
     def table(self, key: str, smooth: int = 1) -> pd.DataFrame:
         """Return [epochs from 1, runs] of a column, or [model epochs from 1, networks] losses."""
+        table = pd.DataFrame()
         if key in (_HOLDOUT, _HOLDOUT_MOREL):
-            is_wanted = (self.method == "morel") == (key == _HOLDOUT_MOREL)
-            table, smooth = self._holdout() if is_wanted else pd.DataFrame(), 1
+            smooth, is_morel = 1, self.method == "morel"
+            for folder in self.runs["folder"].dropna() if is_morel == (key != _HOLDOUT) else ():
+                with contextlib.suppress(InputError):  # Damaged: the others can still be drawn.
+                    table = pd.concat([table, folder.holdout().set_index("epoch")], axis=1)
         elif key in self.rows:
-            rows = self.rows[list(dict.fromkeys(("epoch", "run", key)))]
-            table = rows.dropna(subset="epoch").pivot(index="epoch", columns="run", values=key)
-        else:
-            return pd.DataFrame()
+            rows = self.rows[[*dict.fromkeys(("epoch", "run", key))]].dropna(subset="epoch")
+            table = rows.pivot(index="epoch", columns="run", values=key)
         table = table.apply(pd.to_numeric, errors="coerce").astype(float)
         table = table.where(np.isfinite(table)).dropna(how="all").sort_index()
         if smooth > 1:  # A run does not go on after its last epoch.
             table = table.rolling(smooth, min_periods=1).mean().where(table.notna())
         return table.set_axis(table.index + 1.0)
-
-    def _holdout(self) -> pd.DataFrame:
-        tables = [pd.DataFrame()]
-        for folder in self.runs["folder"].dropna():
-            with contextlib.suppress(InputError):  # Damaged: the others can still be drawn.
-                tables.append(folder.holdout().set_index("epoch"))
-        return pd.concat(tables, axis=1)
 
 
 class Panel(NamedTuple):
@@ -152,9 +137,20 @@ class Panel(NamedTuple):
         """Whether any run has a finite value of a quantity."""
         return any(not curve.table(key).empty for curve in self.curves)
 
-    def first(self, *keys: str) -> str:
-        """Return the first quantity that any run has, else the first one."""
-        return next((key for key in keys if self.has(key)), keys[0])
+    def cell(self, keys: Sequence[str], table: PublishedTable | None) -> "Cell":
+        """Return the cell of the first quantity that any run has, with published numbers."""
+        key = next((key for key in keys if self.has(key)), keys[0])
+        unfinished = sum(
+            int((curve.runs["state"] != State.FINISHED).sum()) for curve in self.curves
+        )
+        notes = [self.about, _samples(self.curves), f"{unfinished} unfinished" * bool(unfinished)]
+        wanted = table if table and key == results.COLUMNS[table.metric] else None
+        facts = [curve.rows["folder"].iloc[0].facts() for curve in self.curves if wanted]
+        numbers = [*filter(None, dict.fromkeys(compare(one, wanted).published for one in facts))]
+        said = ", ".join(f"{number.method} {number.value:g}" for number in numbers)
+        notes += [f"published {said}"] * bool(said)
+        unit = _QUANTITIES.get(key, (key, key))[1]
+        return Cell(self, key, self.dataset, unit, "; ".join(filter(None, notes)), numbers)
 
 
 class Cell(NamedTuple):
@@ -171,7 +167,6 @@ class Cell(NamedTuple):
 class Page(NamedTuple):
     """A large cell or none, rows of small ones (height in inches), and one legend below."""
 
-    name: str
     cells: Sequence[Cell]
     columns: int
     height: float
@@ -210,18 +205,21 @@ def plot(
     table, panels = read_published(paper), panels_of(results.load(folders))
     if reference and len(panels) > 1:
         raise InputError("--reference goes with runs of one task on one dataset: name these.")
-    facts = {"method": "", "seed": math.nan, "state": State.FINISHED, "folder": None}
-    for number, (label, path) in enumerate(reference):
-        style = {"color": "black", "linestyle": (0, (1, 1 + number)), **_MEAN}
-        rows = read_progress(path).assign(run=label, **facts)
-        panels[0].curves.append(Curve(label, "reference", rows, style))
-    if key is not None and not any(panel.has(key) for panel in panels):
+    if key and not any(panel.has(key) for panel in panels):
         known = sorted({str(name) for p in panels for c in p.curves for name in c.rows})
         raise InputError(f"no run has a finite value of {key!r}; columns: {', '.join(known)}.")
-    if len(panels) == 1:
-        pages = [_overview(panels[0], table, key)]
-    else:
+    if len(panels) > 1:
         pages = [*curve_pages(panels, table, key), *diagnostics_pages(panels)]
+    else:
+        panel = panels[0]
+        main = panel.cell([key] if key else [RETURN, MODEL_RETURN, SCORE], table)
+        main = main._replace(title=f"{panel.dataset}: {_QUANTITIES.get(main.key, [main.key])[0]}")
+        small = [name for name in _BELOW if name != main.key and panel.has(name)]
+        pages = [Page([Cell(panel, name, *_QUANTITIES[name]) for name in small], 3, 2.4, main)]
+    for number, (label, path) in enumerate(reference):
+        style = {"color": "black", "linestyle": (0, (1, 1 + number)), **_MEAN}
+        rows = read_progress(path).assign(run=label, state=State.FINISHED, folder=None)
+        panels[0].curves.append(Curve(label, "reference", rows, style))
     ensure_writable_folder(out.parent)
     with replacing(out) as temporary:
         save(pages, temporary, file_format, look or Look())
@@ -254,31 +252,19 @@ def panels_of(frame: pd.DataFrame) -> list[Panel]:
                 style |= {"marker": marker, "linestyle": (0, dashes)}
             curves.append(Curve(one["label"], name, its, style))
         curves.sort(key=lambda curve: [*STYLES].index(curve.method))
-        about = [task] * (task != UNKNOWN) + [f"{physics} physics"] * (
-            physics in ("d4rl", "gymnasium")
-        )
+        about = [task] * (task != UNKNOWN)
+        about += [f"{physics} physics"] * (physics in ("d4rl", "gymnasium"))
         panels.append(Panel(dataset, task, ", ".join(about), curves))
     return panels
 
 
-def _overview(panel: Panel, table: PublishedTable | None, key: str | None) -> Page:
-    main = _main_cell(panel, key or panel.first(RETURN, MODEL_RETURN_KEY, SCORE), table)
-    main = main._replace(title=f"{panel.dataset}: {_QUANTITIES.get(main.key, [main.key])[0]}")
-    small = [name for name in _BELOW if name != main.key and panel.has(name)]
-    cells = [Cell(panel, name, *_QUANTITIES[name]) for name in small]
-    return Page("Learning curves", cells, 3, 2.4, main)
-
-
-def curve_pages(
-    panels: Sequence[Panel], table: PublishedTable | None = None, key: str | None = None
-) -> list[Page]:
+def curve_pages(panels: list[Panel], table: Any, key: str | None = None) -> list[Page]:
     """Return pages of at most twelve panels of the score, or the return where there is none."""
-    keys = (SCORE, RETURN, MODEL_RETURN_KEY)
-    cells = [_main_cell(panel, key or panel.first(*keys), table) for panel in panels]
+    keys = [key] if key else [SCORE, RETURN, MODEL_RETURN]
+    cells = [panel.cell(keys, table) for panel in panels]
     columns = min(math.ceil(math.sqrt(len(cells))), 4)
-    height = 3.6 if columns < 3 else 2.6
     pages = [cells[start : start + 12] for start in range(0, len(cells), 12)]
-    return [Page("Learning curves", page, columns, height) for page in pages]
+    return [Page(page, columns, 4.8 - 0.55 * columns) for page in pages]
 
 
 def diagnostics_pages(panels: Sequence[Panel]) -> list[Page]:
@@ -287,40 +273,16 @@ def diagnostics_pages(panels: Sequence[Panel]) -> list[Page]:
     A quantity that no run has is left out.
     """
     keys = [key for key in _DIAGNOSTICS if any(panel.has(key) for panel in panels)]
+    titles = {key: "{}\n({})".format(*_QUANTITIES[key]) for key in keys}
     pages = []
     for start in range(0, len(panels) if keys else 0, 6):
         cells = [
-            Cell(panel, key, "" if row else "{}\n({})".format(*_QUANTITIES[key]), panel.dataset)
+            Cell(panel, key, titles[key] * (not row), panel.dataset * (key == keys[0]))
             for row, panel in enumerate(panels[start : start + 6])
             for key in keys
         ]
-        cells = [c if c.key == keys[0] else c._replace(y_label="") for c in cells]
-        pages.append(Page("Penalty, rollouts and model", cells, len(keys), 1.7))
+        pages.append(Page(cells, len(keys), 1.7))
     return pages
-
-
-def _main_cell(panel: Panel, key: str, table: PublishedTable | None) -> Cell:
-    """Return a cell of scores or returns with the published numbers of the panel's methods."""
-    folders = [curve.runs["folder"].iloc[0] for curve in panel.curves]
-    found = [compare(folder.facts(), table).published for folder in folders if folder and table]
-    numbers = [number for number in dict.fromkeys(found) if number is not None]
-    column = results.COLUMNS[table.metric] if table else ""
-    numbers = numbers if key in (column, RETURN) else []
-    said = ", ".join(f"{number.method} {number.value:g}" for number in numbers)
-    if numbers and key != column:  # Scores on an axis of returns.
-        to_return = _scales(panel.task)[1]
-        numbers = [number._replace(value=to_return(number.value)) for number in numbers]
-    unfinished = sum(int((curve.runs["state"] != State.FINISHED).sum()) for curve in panel.curves)
-    notes = [panel.about, _seeds(panel.curves), f"{unfinished} unfinished" * bool(unfinished)]
-    notes.append(f"published {said}" * bool(said))
-    unit = _QUANTITIES.get(key, (key, key))[1]
-    return Cell(panel, key, panel.dataset, unit, "; ".join(filter(None, notes)), numbers)
-
-
-def _scales(task: str) -> tuple[Any, Any]:
-    """Return the maps from return to score and back."""
-    low, high = reference_scores(task)
-    return np.poly1d([100, -100 * low]) / (high - low), np.poly1d([(high - low) / 100, low])
 
 
 def save(pages: Sequence[Page], out: Any, file_format: str, look: Look) -> None:
@@ -332,6 +294,8 @@ def save(pages: Sequence[Page], out: Any, file_format: str, look: Look) -> None:
             with PdfPages(out) as file:
                 for page in pages:
                     file.savefig(_figure([page], look))
+        elif file_format == "png":  # Drawn once, where savefig draws twice.
+            FigureCanvasAgg(_figure(pages, look)).print_png(out)
         else:
             _figure(pages, look).savefig(out, format=file_format)
 
@@ -345,7 +309,6 @@ def _figure(pages: Sequence[Page], look: Look) -> Figure:
         rows = math.ceil(len(page.cells) / page.columns)
         heights.append(0.3 + page.height * rows + 0.19 * lines + (4.2 if page.main else 0.0))
     figure = Figure(figsize=look.size or (width, sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
     parts = figure.subfigures(len(pages), 1, height_ratios=heights, squeeze=False)[:, 0]
     for page, part, handles in zip(pages, parts, legends, strict=True):
         first = 2 * page.columns if page.main else 0  # The large one takes two rows.
@@ -354,8 +317,10 @@ def _figure(pages: Sequence[Page], look: Look) -> Figure:
             axes = part.add_subplot(*grid, (1, first))
             _draw_cell(axes, page.main, look, width * 9.5)
             if page.main.key == RETURN and page.main.panel.has(SCORE):
-                right = axes.secondary_yaxis("right", functions=_scales(page.main.panel.task))
-                right.set_ylabel(_QUANTITIES[SCORE][1])
+                low, high = reference_scores(page.main.panel.task)
+                span = (high - low) / 100
+                both = np.poly1d([1 / span, -low / span]), np.poly1d([span, low])
+                axes.secondary_yaxis("right", functions=both).set_ylabel(_QUANTITIES[SCORE][1])
         for number, cell in enumerate(page.cells, start=first + 1):
             _draw_cell(part.add_subplot(*grid, number), cell, look, width * 9.5 / page.columns)
         part.legend(handles=handles, loc="outside lower center", ncols=2)
@@ -373,22 +338,18 @@ def _draw_cell(axes: Axes, cell: Cell, look: Look, letters: float) -> None:
     axes.set_ylabel(_wrapped(cell.y_label, 20))
     is_model = cell.key in (_HOLDOUT, _HOLDOUT_MOREL)
     band = "minmax" if is_model else look.band
-    with_seeds = len(cell.panel.curves) <= 2 and not is_model
-    drawn = [np.empty(0)]
+    thin = len(cell.panel.curves) <= 2 and not is_model
     for order, curve in enumerate(cell.panel.curves):
         table = curve.table(cell.key, look.smooth)
-        drawn.append(table.to_numpy().ravel())
         if not table.empty:
-            _draw_curve(axes, curve, table, order, band, with_seeds=with_seeds)
-    values = np.concatenate(drawn)
-    low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
-    if not np.isfinite(low):
-        axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", va="center")
-        axes.set(xticks=[], yticks=[])
-        return
+            _draw_curve(axes, curve, table, order, band, thin)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
     axes.set_xlim(left=0.5)
-    if cell.key in _LOG and 0 < 10 * low < high:
+    low, high = axes.dataLim.intervaly
+    if low > high:
+        axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", va="center")
+        axes.set(xticks=[], yticks=[])
+    elif cell.key in _LOG and 0 < 10 * low < high:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -397,13 +358,11 @@ def _draw_cell(axes: Axes, cell: Cell, look: Look, letters: float) -> None:
     for number in cell.published:
         color, _ = STYLES[names.get(number.method.lower(), "other")]
         axes.axhline(number.value, color=color, **_PUBLISHED)
-    smoothed = f", running mean over {look.smooth}" if look.smooth > 1 else ""
+    smoothed = f" (running mean over {look.smooth} epochs)" if look.smooth > 1 else ""
     axes.set_xlabel("epoch of model training" if is_model else f"epoch{smoothed}")
 
 
-def _draw_curve(
-    axes: Axes, curve: Curve, table: pd.DataFrame, order: int, band: str, *, with_seeds: bool
-) -> None:
+def _draw_curve(axes: Axes, curve: Curve, table: Any, order: int, band: str, thin: bool) -> None:
     """Draw mean, seeds and band of [epochs, runs]; a cross where an unfinished run ends."""
     means, color = table.mean(axis=1), curve.style["color"]
     style = {**curve.style, "zorder": 3 + order, "markevery": (0.04 + 0.03 * order, 0.24)}
@@ -411,13 +370,12 @@ def _draw_curve(
         style |= {"marker": curve.style.get("marker", "o"), "markevery": None}
     axes.plot(table.index, means, **style)
     if table.shape[1] > 1:
-        if with_seeds:
+        if thin:
             axes.plot(table.index, table.to_numpy(), color=color, **_SEED)
-        bounds = results.spread(table, band)
-        axes.fill_between(table.index, *bounds, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(table.index, *results.spread(table, band), color=color, alpha=0.15, lw=0)
     for run in curve.runs["run"][curve.runs["state"] != State.FINISHED]:
         own = table.get(run, means[:0]).dropna()[-1:]
-        axes.plot(own.index, own if with_seeds else means[own.index], color=color, **_END)
+        axes.plot(own.index, own if thin else means[own.index], color=color, **_END)
 
 
 def _legend(page: Page, look: Look, letters: float) -> list[Line2D]:
@@ -435,7 +393,7 @@ def _legend(page: Page, look: Look, letters: float) -> list[Line2D]:
             lines.append(("single seeds", {"color": "grey", **_SEED}))
         lines.append((f"band: {BANDS[look.band]}", {"color": "grey", "alpha": 0.3, "lw": 8}))
     if sources := dict.fromkeys(n.source for cell in cells for n in cell.published):
-        text = f"published for the same dataset: {', '.join(sources)}"
+        text = f"published for the same data: {', '.join(sources)}"
         lines.append((text, {"color": "black", **_PUBLISHED}))
     if any((curve.runs["state"] != State.FINISHED).any() for curve in every):
         lines.append(("end of an unfinished run", {"color": "grey", **_END}))
@@ -445,26 +403,19 @@ def _legend(page: Page, look: Look, letters: float) -> list[Line2D]:
 
 def _samples(curves: Sequence[Curve]) -> str:
     """Return "mean of 3 seeds, of 2 after epoch 40" of one curve, "mean of 2 to 3 seeds" else."""
-    runs, seeds = curves[0].runs, _seeds(curves)
-    if seeds in ("1 seed", "1 run"):
-        known = len(curves) == 1 and runs["seed"].notna().all()
-        return f"seed {runs['seed'].iloc[0]:g}" if known else seeds
-    lasts = runs["epoch"] + 1
-    ends = sorted(set(lasts.dropna()))[:-1] if len(curves) == 1 else []
-    after = [f", of {(lasts > end).sum()} after epoch {end:g}" for end in ends]
-    return f"mean of {seeds}{''.join(after)}"
-
-
-def _seeds(curves: Sequence[Curve]) -> str:
-    counts = sorted({len(curve.runs) for curve in curves if curve.method != "reference"})
+    runs = [curve.runs for curve in curves]
+    counts = sorted({len(one) for one in runs})
     # Two runs of one seed are not two samples.
-    noun = "seed" if all(curve.runs["seed"].is_unique for curve in curves) else "run"
+    noun = "seed" if all(one["seed"].is_unique for one in runs) else "run"
     many = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    return f"{many} {noun}{'s' * (counts[-1] > 1)}"
+    if counts[-1] < 2:
+        return f"{many} {noun}"
+    lasts = runs[0]["epoch"] + 1 if len(runs) == 1 else []
+    after = [f", of {(lasts > end).sum()} after epoch {end:g}" for end in sorted({*lasts})[:-1]]
+    return f"mean of {many} {noun}s{''.join(after)}"
 
 
 def _wrapped(text: str, letters: float) -> str:
     """Return ``text`` in lines of some letters; those that no font has become U+FFFD."""
-    letter = "\N{REPLACEMENT CHARACTER}"
-    text = "".join(c if c.isprintable() or c == "\n" else letter for c in text)
+    text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
     return "\n".join(textwrap.fill(line, max(int(letters), 8)) for line in text.split("\n"))
