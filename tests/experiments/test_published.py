@@ -6,8 +6,8 @@ import pytest
 
 from experiments.published import NAMES, compare, read_published
 from mopo_tf2.configs.d4rl import TASKS
+from mopo_tf2.data.datasets import sha256_of
 from mopo_tf2.errors import InputError
-from mopo_tf2.files import file_sha256
 from tests.experiments.scored_runs import write_run
 
 SHIPPED_SHA256 = "d303c7870be83219da9eaa38776fd16e155eb14d4585bb11807afebb45f65e83"
@@ -168,7 +168,7 @@ def jump(path, rewards=(1808.6, -3853.8), terminals=(True, True)):
         file["rewards"] = np.array(rewards, np.float32)
         file["terminals"] = np.array(terminals, bool)
     log = path / "halfcheetah-jump.hdf5"
-    return {"dataset": str(log), "sha256": file_sha256(log), "environment": "mine:jump"}
+    return {"dataset": str(log), "sha256": sha256_of([log]), "environment": "mine:jump"}
 
 
 @pytest.mark.parametrize(("method", "number"), [("mopo", 4016.6), ("mbpo", 2971.4)])

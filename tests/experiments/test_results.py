@@ -135,7 +135,7 @@ def test_an_empty_folder_is_an_empty_run_with_the_seed_of_its_name(tmp_path):
         ("config.json", lambda path: edit_json(path, seed="x"), "seed is 'x', expected int"),
         ("config.json", lambda path: edit_json(path, algorithm=5), "algorithm is 5, expected dict"),
         ("config.json", lambda path: edit_json(path, dataset=[1]), "dataset is"),
-        ("progress.csv", lambda path: path.write_text("epoch,a\n0,1\n1,2,3\n"), "in line 3"),
+        ("progress.csv", lambda path: path.write_text("epoch,a\n0,1\n1,2,3\n"), "line 3"),
         ("progress.csv", lambda path: path.write_text("epoch,a\n0.5,1\n"), "not a whole number"),
         ("status.json", lambda path: path.write_text("[]"), "status.json is not a JSON object"),
     ],
