@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Environment = gymnasium.Env[Any, Any]
 RANDOM = "random"
 _SAC_REPORTS, _STEPS_PER_REPORT = 100, 100
+_CHECKPOINT_STEPS = 25_000
+"""A checkpoint is written at the first end of an episode after so many steps of SAC."""
 
 
 class Dataset(NamedTuple):
@@ -145,7 +147,6 @@ class SACCollection:
         save: "replay" for all that SAC saw, in order of time (D4RL's "medium-replay" or "mixed");
             "policy" for rollouts of the trained policy, with sampled actions (D4RL's "medium").
         n: rows of the rollouts, by default as many as SAC's steps; without meaning for "replay".
-        checkpoint_steps: a checkpoint is written at the first end of an episode after so many.
     """
 
     def __init__(
@@ -158,13 +159,11 @@ class SACCollection:
         n: int | None = None,
         seed: int = 0,
         physics: str = "d4rl",
-        checkpoint_steps: int = 25_000,
     ):
         self.environment, attributes = _begin(task, out, "sac", seed, physics)
         self.attributes = {**attributes, "save": save, "sac_steps": config.steps}
         self.out, self.config, self.save, self.seed = out, config, save, seed
-        self.n, self.checkpoint_steps = n or config.steps, checkpoint_steps
-        self.folder = RunFolder(out.with_name(out.name + ".run"))
+        self.n, self.folder = n or config.steps, RunFolder(out.with_name(out.name + ".run"))
         self.checkpoint = self.folder.path / "checkpoint.npz"
         # Everything that decides what is written.
         prefixed = {f"attributes/{name}": value for name, value in self.attributes.items()}
@@ -222,7 +221,7 @@ class SACCollection:
     def _train(self, algorithm: "OnlineSAC") -> None:
         recorder, total, title = algorithm.recorder, self.config.steps, f"SAC, {self.out.name}"
         first, began = recorder.size, time.monotonic()
-        next_checkpoint = first + self.checkpoint_steps
+        next_checkpoint = first + _CHECKPOINT_STEPS
         message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
         with Interrupts(message) as interrupts, steps(title, total, _SAC_REPORTS) as report:
             while not algorithm.done:
@@ -236,7 +235,7 @@ class SACCollection:
                     continue
                 if interrupts.requested or recorder.size >= next_checkpoint:
                     self._write_checkpoint(algorithm)
-                    next_checkpoint = recorder.size + self.checkpoint_steps
+                    next_checkpoint = recorder.size + _CHECKPOINT_STEPS
                 if interrupts.requested:
                     done = f"{recorder.size:,} of {total:,} steps"
                     raise Interrupted(f"stopped after {done}; run the same command to continue.")
