@@ -120,14 +120,11 @@ def test_every_row_is_watched_by_what_exists(entries, cases):
 def test_watchers_are_read():
     cell = "parity: fc_layer, scaler; tests/test_config.py::test_x"
     assert watchers(cell) == (["fc_layer", "scaler"], ["tests/test_config.py::test_x"])
+    assert "test_watchers_are_read" in names_of_tests("tests/parity/test_ledger.py")
+    assert names_of_tests("tests/parity/test_nothing.py") == set()
 
 
 @pytest.mark.parametrize("cell", ["", "none", "fc_layer", "parity: ", "tests/test_config.py"])
 def test_a_row_cannot_be_watched_by_nothing(cell):
     with pytest.raises(ValueError, match="expected 'parity"):
         watchers(cell)
-
-
-def test_tests_of_a_file_are_its_functions():
-    assert "test_watchers_are_read" in names_of_tests("tests/parity/test_ledger.py")
-    assert names_of_tests("tests/parity/test_nothing.py") == set()

@@ -108,7 +108,7 @@ def test_damaged_critic_is_refused(tmp_path, data):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (CHECKPOINT.read_bytes()[:30000], "truncated"),
+        pytest.param(CHECKPOINT.read_bytes()[:30000], "truncated", id="truncated"),
         ([1, 2], "policy_weights"),
         ({"variant": {}}, "policy_weights"),
         ({"policy_weights": weights()[:3]}, "not kernels and biases"),
