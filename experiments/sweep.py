@@ -7,6 +7,7 @@ TensorFlow is loaded there only: Ray blocks Ctrl-C in its workers and ends them 
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import signal
@@ -35,8 +36,7 @@ STOP_FILE, LOCK_FILE = ".stop", "sweep.lock"
 DONE, INVALID, DIVERGED, INTERRUPTED = 0, 2, 3, 130
 """Exit codes of a trial's process; others mean a crash. INVALID and DIVERGED are not retried."""
 _CONNECT_SECONDS, _SHOW_SECONDS, _LOOK_SECONDS, _REPEAT_SECONDS = 3.0, 1.0, 0.5, 60.0
-_PATIENCE_SECONDS = 60.0
-"""For a run folder: the machine of the last attempt may have died a moment ago."""
+Row = tuple[str, str, str, str, str]  # Of a trial: folder, state, epoch, return, attempts.
 
 
 class Resources(NamedTuple):
@@ -49,16 +49,10 @@ class Resources(NamedTuple):
 
 
 def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resume: bool) -> int:
-    """Run every trial that is not finished yet; return 0 if all are, 1 if some failed, or 130.
+    """Run the trials that are not finished in ``out``, which every machine sees under that path.
 
-    Args:
-        trials: see ``sweep_plan.plan_trials``.
-        out: folder of the sweep; seen by every machine under the same path.
-        resources: where and with what they run.
-        resume: ``out`` holds this sweep, unfinished.
-
-    Raises:
-        InputError: if anything the user gave is invalid; nothing has run then.
+    Returns 0 if all finished, 1 if some failed, 130 if interrupted. Raises InputError before
+    anything runs or is written if something that the user gave is invalid.
     """
     from .training import Interrupts, load_data, make_parts
 
@@ -68,7 +62,7 @@ def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resum
             stack.enter_context(held(out / LOCK_FILE))
         check_folder(out, trials, resume=resume)
         left = [trial for trial in trials if not trial.is_finished(out)]
-        ray = _import_ray(resources)
+        ray = _import_ray(resources.address)
         # One trial for all that share data: what is invalid is said before anything runs.
         for spec in {(trial.task, trial.spec.dataset): trial.spec for trial in left}.values():
             load_data(spec, make_parts(spec).environment_info)
@@ -77,10 +71,8 @@ def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resum
         if not existed:  # Made last, so that a refusal leaves nothing behind.
             stack.enter_context(held(out / LOCK_FILE))
         write_plan(out, trials)
-        done = len(trials) - len(left)
-        print(f"{len(trials)} trials, {done} of them finished -> {out}", flush=True)
-        message = "stopping each trial after its epoch; press Ctrl-C again to stop at once."
-        with Interrupts(message) as interrupts:
+        print(f"{len(trials)} trials, {len(left)} to run -> {out}", flush=True)
+        with Interrupts("stopping trials after their epoch; Ctrl-C again: at once.") as interrupts:
             _run(ray, out, trials, resources, interrupts)
     return _say_how_it_ended(out, trials, interrupts.requested)
 
@@ -92,32 +84,24 @@ def write_plan(out: Path, trials: Sequence[Trial]) -> None:
     for trial in trials:
         with contextlib.suppress(InputError):  # Its own process will say what is wrong.
             update_run(out, trial)
-        _note(out, trial, "finished" if trial.is_finished(out) else "pending")
+        state: Any = "finished" if trial.is_finished(out) else "pending"
+        run = RunFolder(out / trial.folder)
+        run.write_status(Status(state=state, attempts=run.status.attempts))
 
 
 def update_run(out: Path, trial: Trial) -> None:
-    """Make a run ask for its trial's epochs, and for its ensemble where that lies now.
-
-    Raises:
-        InputError: if the folder holds another run.
-    """
+    """Make a run ask for its trial's epochs and ensemble; InputError if it is another run."""
     run, wanted = RunFolder(out / trial.folder), trial.spec_in(out)
     if run.is_run and (saved := run.spec) != wanted:
-        moved = trial.model_folder and saved.model
-        before = dataclasses.replace(saved, model=wanted.model) if moved else saved
-        require_same(before, wanted, run.path)
+        if trial.model_folder and saved.model:
+            saved = dataclasses.replace(saved, model=wanted.model)
+        require_same(saved, wanted, run.path)
         run.write_spec(wanted)
 
 
-def _note(out: Path, trial: Trial, state: Any, error: str | None = None) -> None:
-    run = RunFolder(out / trial.folder)
-    run.write_status(Status(state=state, attempts=run.status.attempts, error=error))
-
-
-def _import_ray(resources: Resources) -> Any:
+def _import_ray(address: str | None) -> Any:
     """Return the package, after a look at whether the cluster answers, if one is asked for."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    address = resources.address
     if address is None:
         # Ray listens on the loopback interface alone, as it does on other systems than Linux.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -138,41 +122,32 @@ def _import_ray(resources: Resources) -> Any:
 @contextlib.contextmanager
 def _ray_running(ray: Any, resources: Resources) -> Iterator[None]:
     """Connect to a cluster, or start Ray on this machine and end it after."""
-    local = {
-        "include_dashboard": False,
-        "object_store_memory": 100 * 2**20,  # Nothing goes through it.
+    given: Any = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if resources.address is None:
+        given["include_dashboard"], given["object_store_memory"] = False, 100 * 2**20
         # By itself Ray retries for ever what ran out of memory.
-        "_system_config": {"task_oom_retries": resources.max_failures},
-    }
-    given: Any = {} if resources.address else local
-    quiet: Any = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+        given["_system_config"] = {"task_oom_retries": resources.max_failures}
     try:
-        ray.init(resources.address or "local", **quiet, **given)
+        ray.init(resources.address or "local", **given)
     except Exception as error:
-        line = " ".join(str(error).split())[:300]
-        raise InputError(f"Ray cannot be used: {line}") from error
+        raise InputError(f"Ray cannot be used: {' '.join(str(error).split())[:300]}") from error
     try:
         wanted = {"CPU": resources.cpus, "GPU": resources.gpus}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(k, 0.0) >= v for k, v in wanted.items()) for node in nodes):
-            raise InputError(
-                f"no machine of Ray has {resources.cpus} CPU and {resources.gpus:g} GPU: lower "
-                "--cpus-per-trial or --gpus-per-trial."
-            )
+            asked = f"{resources.cpus} CPU and {resources.gpus:g} GPU"
+            raise InputError(f"no machine of Ray has the {asked} of a trial: lower these.")
         yield
     finally:
         ray.shutdown()
 
 
-def _run(
-    ray: Any, out: Path, trials: Sequence[Trial], resources: Resources, interrupts: Any
-) -> None:
+def _run(ray: Any, out: Path, trials: Sequence[Trial], resources: Resources, stops: Any) -> None:
     """Run what is left; afterwards each trial's status says how it ended."""
     left, stop = [trial for trial in trials if not trial.is_finished(out)], out / STOP_FILE
     stop.unlink(missing_ok=True)
-    options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
     retries = {"max_retries": resources.max_failures, "retry_exceptions": True}
-    task = ray.remote(**options, **retries)(run_trial)
+    task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, **retries)(run_trial)
     tasks: dict[str | None, Any] = {}
     for trial in left:
         model = tasks.get(trial.model_folder)  # Ray waits for the task that trains the ensemble.
@@ -181,46 +156,44 @@ def _run(
         running = list(tasks.values())
         while running:
             _, running = ray.wait(running, num_returns=len(running), timeout=_SHOW_SECONDS)
-            if interrupts.requested:
+            if stops.requested:
                 stop.touch()
             show(_rows(out, trials))
     stop.unlink(missing_ok=True)
     for trial in left:
+        run = RunFolder(out / trial.folder)
         try:
             ray.get(tasks[trial.folder])
         except ray.exceptions.RayError as error:
-            if not interrupts.requested:
+            if not stops.requested:
                 line = " ".join(str(getattr(error, "cause", error)).split())[:300]
-                _note(out, trial, "failed", line)
-        if RunFolder(out / trial.folder).status.state == "running":
-            _note(out, trial, "pending")
+                run.write_status(dataclasses.replace(run.status, state="failed", error=line))
+        if run.status.state == "running":
+            run.write_status(dataclasses.replace(run.status, state="pending"))
 
 
 def run_trial(out: Path, folder: str, resources: Resources, cwd: str, model: None = None) -> None:
-    """Run a trial to its end in a process of its own, and note in its folder how it ended.
+    """Run a trial in a process of its own, where ``cwd`` finds the user's own modules.
 
-    Args: the sweep's folder, the trial's in it, what each trial has, where the user's own modules
-    are looked for, and what the task returned that trains the trial's ensemble.
-
-    Raises:
-        RuntimeError: if Ray is to try again, from the run's last checkpoint.
+    ``model`` makes Ray wait for the task that trains the ensemble. RuntimeError makes it retry.
     """
-    run, stop = RunFolder(out / folder), out / STOP_FILE
+    run, stop, asked = RunFolder(out / folder), out / STOP_FILE, False
     if stop.exists():
         return
-    attempts, asked = run.status.attempts + 1, False
-    run.write_status(Status(state="running", attempts=attempts))
-    device = "gpu" if resources.gpus else "cpu"
-    environment = {**os.environ, "OMP_NUM_THREADS": str(resources.cpus)}
-    if 0.0 < resources.gpus < 1.0:
-        environment["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # Else the first takes all its memory.
-    command = [sys.executable, "-m", __name__, str(out), folder, str(resources.cpus), device]
+    status = Status(state="running", attempts=run.status.attempts + 1)
+    run.write_status(status)
+    threads, device = str(resources.cpus), "gpu" if resources.gpus else "cpu"
+    command = [sys.executable, "-m", __name__, str(out), folder, threads, device]
+    # The first of two trials on one GPU would take all of its memory.
     with run.log.open("ab") as log:
-        streams: Any = {"stdin": subprocess.PIPE, "stdout": log, "stderr": subprocess.STDOUT}
-        place = cwd if os.path.isdir(cwd) else None
-        process = subprocess.Popen(
-            command, **streams, env=environment, cwd=place, start_new_session=True
-        )
+        streams: Any = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+        streams["env"] = {
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+            **os.environ,
+            "OMP_NUM_THREADS": threads,
+        }
+        streams["cwd"] = cwd if os.path.isdir(cwd) else None
+        process = subprocess.Popen(command, **streams, start_new_session=True)
         try:
             while process.poll() is None:
                 if not asked and stop.exists():
@@ -230,14 +203,14 @@ def run_trial(out: Path, folder: str, resources: Resources, cwd: str, model: Non
         finally:
             process.kill()
             process.wait()
-    code, said = process.returncode, run.log.read_text(errors="replace").strip()
-    line = said.rpartition("\n")[2] if code >= 0 else f"killed by {signal.Signals(-code).name}"
-    line = line or f"ended with code {code}"
-    if code in (DONE, INVALID, DIVERGED):
-        state: Any = "failed" if code else "finished"
-        run.write_status(Status(state=state, attempts=attempts, error=line if code else None))
+    code, said = process.returncode, run.log.read_text(errors="replace").splitlines()
+    line = next((line for line in reversed(said) if line.strip()), f"ended with code {code}")
+    if code == DONE:
+        run.write_status(dataclasses.replace(status, state="finished"))
+    elif code in (INVALID, DIVERGED):
+        run.write_status(dataclasses.replace(status, state="failed", error=line))
     elif not asked:
-        raise RuntimeError(line)
+        raise RuntimeError(f"killed by {signal.Signals(-code).name}" if code < 0 else line)
 
 
 def main(out: Path, folder: str, threads: int, device: str) -> int:
@@ -249,9 +222,9 @@ def main(out: Path, folder: str, threads: int, device: str) -> int:
     run = RunFolder(out / folder)
     try:
         trial = next(trial for trial in read_plan(out) if trial.folder == folder)
-        more: Any = {"model_only": trial.model_only}
-        more["prepare"] = lambda: use_device(device, threads=threads)
-        with run.lock(_PATIENCE_SECONDS):
+        prepare = functools.partial(use_device, device, threads=threads)
+        more: Any = {"model_only": trial.model_only, "prepare": prepare}
+        with run.lock(60.0):  # The machine of the last attempt may have died a moment ago.
             update_run(out, trial)
         if run.is_run:
             resume_run(run, {}, {}, **more)
@@ -266,69 +239,56 @@ def main(out: Path, folder: str, threads: int, device: str) -> int:
     return DONE
 
 
-_Row = tuple[str, str, str, str, str]
-"""Of a trial: folder, state, epoch, return, attempts."""
-
-
-def _rows(out: Path, trials: Sequence[Trial]) -> list[_Row]:
+def _rows(out: Path, trials: Sequence[Trial]) -> list[Row]:
     """Return how each trial stands; what a small screen must show comes first."""
     rows = []
     for trial in trials:
         run = RunFolder(out / trial.folder)
         status, (done, average) = run.status, run.last_row()
         epoch = "model" if trial.model_only else f"{done}/{trial.spec.algorithm.n_epochs}"
-        shown = f"{average:.1f}" if done else "-"
-        rows.append((trial.folder, status.state, epoch, shown, str(status.attempts)))
+        numbers = epoch, f"{average:.1f}" if done else "-", str(status.attempts)
+        rows.append((trial.folder, status.state, *numbers))
     order = ("failed", "running", "pending", "finished")
     return sorted(rows, key=lambda row: order.index(row[1]))
 
 
-def _counts(rows: Sequence[_Row]) -> str:
+def _counts(rows: Sequence[Row]) -> str:
     states = [row[1] for row in rows]
-    order = ("finished", "running", "pending", "failed")
-    return ", ".join(f"{states.count(state)} {state}" for state in order)
+    return ", ".join(f"{states.count(s)} {s}" for s in ("finished", "running", "pending", "failed"))
 
 
 @contextlib.contextmanager
-def _screen() -> Iterator[Callable[[Sequence[_Row]], None]]:
+def _screen() -> Iterator[Callable[[Sequence[Row]], None]]:
     """Give a function that shows the trials: a live table on a terminal, else what is new."""
     shown: dict[str, Any] = {}
 
-    def print_news(rows: Sequence[_Row]) -> None:
+    def print_news(rows: Sequence[Row]) -> None:
         for trial, state, epoch, average, attempts in rows:
             # What runs is new every minute.
             now = state, attempts, state == "running" and time.monotonic() // _REPEAT_SECONDS
             if state != "pending" and now != shown.get(trial):
                 shown[trial] = now
-                what = f"{state}, epoch {epoch}, return {average}, attempt {attempts}"
-                print(f"{trial}: {what}", flush=True)
+                print(f"{trial}: {state}, epoch {epoch}, return {average}, attempt {attempts}")
+        sys.stdout.flush()
 
-    def draw(rows: Sequence[_Row]) -> None:
+    def draw(rows: Sequence[Row]) -> None:
         table = Table("trial", "state", "epoch", "return", "attempts", title=_counts(rows))
         for row in rows:
             table.add_row(*row)
         live.update(table, refresh=True)
 
-    if not is_live(sys.stdout):
-        yield print_news
-    else:
-        console = DurableConsole(file=sys.stdout)
-        with Live(console=console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-            yield draw
+    live = Live(console=DurableConsole(file=sys.stdout), auto_refresh=False)
+    with live if is_live(sys.stdout) else contextlib.nullcontext():
+        yield draw if is_live(sys.stdout) else print_news
 
 
 def _say_how_it_ended(out: Path, trials: Sequence[Trial], interrupted: bool) -> int:
-    """Return the exit code."""
     rows = _rows(out, trials)
     print(f"{_counts(rows)} of {len(rows)} trials.")
     failed = [out / folder for folder, state, *_ in rows if state == "failed"]
-    for path in failed:
-        status = RunFolder(path).status
-        print(f"failed: {path} (attempts: {status.attempts}): {status.error}")
-    if interrupted or failed:
-        print("to continue, give the same command with --resume.")
-    else:
-        print(f"look at it with: mopo-tf2 table {out}, mopo-tf2 plot {out}")
+    print(*(f"failed: {path}: {RunFolder(path).status.error}\n" for path in failed), sep="", end="")
+    resume = "to continue, give the same command with --resume."
+    print(resume if interrupted or failed else f"see mopo-tf2 table {out}, mopo-tf2 plot {out}")
     return INTERRUPTED if interrupted else int(bool(failed))
 
 

@@ -108,28 +108,18 @@ def plan_trials(
                 folder = _folder(task, method if algorithms else DEFAULT_METHOD, point, seed)
                 run = dataclasses.replace(spec, seed=seed)
                 trials.append(Trial(folder=folder, task=task, settings=point, spec=run))
-    first: dict[str, Trial] = {}
-    for trial in trials:
-        for key in (trial.folder, repr(trial.spec)):
-            if (other := first.setdefault(key, trial)) is not trial:
-                raise InputError(f"{other.folder} and {trial.folder} are the same run: leave one.")
+    _require_distinct(trials)
     return _with_shared_models(trials, make_spec) if share_model else trials
 
 
 def read_plan(out: Path) -> list[Trial]:
-    """Return the trials that ``sweep.json`` of either version lists.
-
-    Raises:
-        InputError: if it is missing or not of this kind.
-    """
+    """Return the trials of a ``sweep.json`` of either version; InputError if it has none."""
     path = out / SWEEP_FILE
     try:
         trials = json.loads(path.read_text(encoding="utf-8"))["trials"]
         return [Trial(**{**trial, "spec": to_spec(trial["spec"], path)}) for trial in trials]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{out} holds no sweep, or its {SWEEP_FILE} is damaged: {error}"
-        ) from error
+        raise InputError(f"{path} holds no sweep that can be resumed: {error}") from error
 
 
 def check_folder(out: Path, trials: Sequence[Trial], *, resume: bool) -> None:
@@ -155,6 +145,14 @@ def require_same(before: RunSpec, now: RunSpec, where: Path) -> None:
     """Refuse to resume a run as another one."""
     for name, (old, new) in differences(before, now).items():
         raise InputError(f"{where} is a run with {name} = {old}, not {new}: choose another --out.")
+
+
+def _require_distinct(trials: Sequence[Trial]) -> None:
+    first: dict[str, Trial] = {}
+    for trial in trials:
+        for key in (trial.folder, repr(trial.spec)):
+            if (other := first.setdefault(key, trial)) is not trial:
+                raise InputError(f"{other.folder} and {trial.folder} are the same run: leave one.")
 
 
 def _axes(
