@@ -144,6 +144,14 @@ def spread(table: pd.DataFrame, kind: str) -> tuple[pd.Series, pd.Series]:
     return low.reindex(table.index), high.reindex(table.index)
 
 
+def printable(text: str) -> str:
+    """Return ``text`` with what cannot be drawn or written as U+FFFD; line ends stay.
+
+    Names of files may hold control characters and bytes that are no text.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def label(program: str, method: str, setting: str = "") -> str:
     """Return how tables and legends name a configuration: "MOPO, penalty_coeff=1.0"."""
     title = TITLES.get(method, method) + (" (original, TF1)" if program == "original" else "")
