@@ -76,7 +76,7 @@ demo: $(or $(wildcard $(FULL_STAMP)),$(CORE_STAMP))  ## a short real training ru
 	@$(VENV)/bin/mopo-tf2 demo
 
 test: check  ## check, every test, parity; what CI runs
-	$(PY) -m pytest tests -n 2 --dist loadgroup
+	$(PY) -m pytest tests -n 2 --dist loadfile
 	$(PY) -m parity
 
 check: install  ## format, lint, import directions, types

@@ -4,8 +4,6 @@ import contextlib
 import os
 import sys
 
-import pytest
-
 # Set, not setdefault: a test's numbers must not depend on the caller's shell.
 os.environ["TF_DETERMINISTIC_OPS"] = "1"
 # TF32 is on by default and keeps ten bits of the mantissa: this turns it off in the CUDA
@@ -20,15 +18,6 @@ with contextlib.suppress(ImportError):
     # No deadline: a loaded machine is no failure. Derandomized: the same examples every run.
     hypothesis.settings.register_profile("mopo-tf2", deadline=None, derandomize=True)
     hypothesis.settings.load_profile("mopo-tf2")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, where they share fixtures, and all of Ray's on one."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "ray" if "sweeps" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup() -> None:

@@ -1,4 +1,4 @@
-"""One tiny dataset and one tiny run, shared by all tests of a worker. Neither may be changed."""
+"""Tiny datasets and one tiny run, shared by all tests of a worker. Neither may be changed."""
 
 from pathlib import Path
 
@@ -13,6 +13,12 @@ EPOCHS = 5
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small dataset of HalfCheetah's sizes."""
     return write_random_dataset(tmp_path_factory.mktemp("data") / "random.hdf5")
+
+
+@pytest.fixture(scope="session")
+def few_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So few rows that training without compilation takes a second or two."""
+    return write_random_dataset(tmp_path_factory.mktemp("data") / "few.hdf5", rows=120)
 
 
 @pytest.fixture(scope="session")
