@@ -293,14 +293,15 @@ def save(pages: Sequence[Page], out: Any, file_format: str, look: Look) -> None:
         if file_format == "pdf":
             with PdfPages(out) as file:
                 for page in pages:
-                    file.savefig(_figure([page], look))
+                    file.savefig(figure_of([page], look))
         elif file_format == "png":  # Drawn once, where savefig draws twice.
-            FigureCanvasAgg(_figure(pages, look)).print_png(out)
+            FigureCanvasAgg(figure_of(pages, look)).print_png(out)
         else:
-            _figure(pages, look).savefig(out, format=file_format)
+            figure_of(pages, look).savefig(out, format=file_format)
 
 
-def _figure(pages: Sequence[Page], look: Look) -> Figure:
+def figure_of(pages: Sequence[Page], look: Look) -> Figure:
+    """Return pages one below the other, each with its legend."""
     width = look.size[0] if look.size else 11.0
     legends = [_legend(page, look, letters=width * 6.5 - 9) for page in pages]
     heights = []
@@ -416,6 +417,5 @@ def _samples(curves: Sequence[Curve]) -> str:
 
 
 def _wrapped(text: str, letters: float) -> str:
-    """Return ``text`` in lines of some letters; those that no font has become U+FFFD."""
-    text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return "\n".join(textwrap.fill(line, max(int(letters), 8)) for line in text.split("\n"))
+    lines = results.printable(text).split("\n")
+    return "\n".join(textwrap.fill(line, max(int(letters), 8)) for line in lines)

@@ -3,69 +3,57 @@
 import base64
 import datetime
 import io
-import json
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
+import markupsafe
 import pandas as pd
 
 from mopo_tf2 import __version__
 from mopo_tf2.errors import InputError
 from mopo_tf2.files import ensure_writable_folder, write_bytes
 
-from . import plots, results
+from . import plots, results, tables
 from .published import read_published
 from .run_folder import UNKNOWN, State
-from .tables import make_table, printed_blocks
 
-DEFAULT_PAPER = "mopo-table1"
-_NOT_RECORDED = "not recorded"
-_CURVES = (
-    "One panel a dataset. Line: mean over the seeds that reached the epoch. Band: minimum to "
-    "maximum of the seeds. A cross marks the end of an unfinished run. Dotted: the published "
-    "number, if the runs are on the same data, task and physics."
-)
-_DIAGNOSTICS = (
-    "One row a dataset. The penalty is subtracted from the model's rewards, per step of an epoch's "
-    "rollouts; its share is the ratio of its mean to that of the rewards. Hold-out loss: all "
-    "networks of all seeds, by epoch of model training."
-)
-
-
-class Block(NamedTuple):
-    """A table of the page: cells as text, with a caption above and notes below."""
-
-    caption: str
-    cells: pd.DataFrame
-    notes: Sequence[str] = ()
-
-
-class Picture(NamedTuple):
-    """A figure of the page: an SVG as a data address, and what it shows."""
-
-    address: str
-    caption: str
+# Each has a column or a table of its own.
+_IDENTITY = ["config", "dataset", "task", "seed", "physics", "method", "model_from", "termination"]
+_DATA = {
+    **{"dataset_name": "Dataset", "dataset": "Known as", "sha256": "SHA-256"},
+    **{"dataset.rows_in_file": "Rows in file", "dataset.transitions": "Transitions"},
+}
+_EVALUATION = {
+    **{"task": "Task", "physics": "Physics", "environment.mujoco_version": "MuJoCo"},
+    **{"environment.gymnasium_version": "Gymnasium", "environment.obs_dim": "Observation"},
+    "environment.act_dim": "Action",
+}
+_RUNS = {
+    **{"run": "Folder", "dataset": "Dataset", "config": "Configuration", "label": "Method"},
+    **{"seed": "Seed", "epochs_done": "Epochs", "state": "State", "note": "Note"},
+}
 
 
 def write_report(
     folders: Sequence[Path],
     out: Path,
     *,
-    paper: str = DEFAULT_PAPER,
+    paper: str = "mopo-table1",
     include_unfinished: bool = False,
     title: str | None = None,
 ) -> Path:
-    """Write one self-contained HTML page about all runs in ``folders``; return ``out``.
+    """Write one self-contained HTML page about all runs in ``folders``, atomically.
 
     It needs neither network nor scripts: pictures and style are in it. Text out of files stays
-    text, whatever it looks like.
+    text, whatever it looks like. Returns ``out``.
 
     Args:
         folders: run folders, or folders with runs at any depth.
-        out: the page, ending in .html or .htm. Written atomically.
+        out: the page, ending in .html or .htm.
         paper: see ``published.read_published``.
         include_unfinished: see ``tables.make_table``.
         title: of the page; None: made of the folders' names.
@@ -76,143 +64,116 @@ def write_report(
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"expected a page ending in .html or .htm, got {out}.")
     frame, table = results.load(folders), read_published(paper)
-    runs = results.runs_of(frame)
-    panels = plots.panels_of(frame)
+    runs, panels = results.runs_of(frame), plots.panels_of(frame)
+    made = tables.make_table(frame, paper, include_unfinished=include_unfinished)
+    parts = tables.sections(made)
     command = ["mopo-tf2", "report", *map(str, folders), "--out", str(out), "--paper", paper]
     command += ["--include-unfinished"] * include_unfinished
     command += ["--title", title] if title else []
-    unfinished = runs[runs["state"] != State.FINISHED]
-    own = runs[(runs["program"] == "mopo_tf2") & runs["described"]]
     page = _template().render(
-        title=title or f"Runs of {', '.join(path.resolve().name for path in folders)}",
-        made=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M UTC}, mopo_tf2 {__version__}",
-        summary=_summary(runs),
-        unfinished=[f"{run['run']} ({_progress(run)})" for _, run in unfinished.iterrows()],
+        title=title or f"Runs of {', '.join(folder.resolve().name for folder in folders)}",
+        date=f"{datetime.datetime.now(datetime.UTC):%d %B %Y, %H:%M UTC}",
+        version=__version__,
+        names=[*dict.fromkeys(panel.dataset for panel in panels)],
+        states={state.value: int((runs["state"] == state).sum()) for state in State},
+        unfinished=runs[runs["state"] != State.FINISHED].to_dict("records"),
         include_unfinished=include_unfinished,
-        blocks=[
-            Block(*b) for b in printed_blocks(make_table(frame, paper, None, include_unfinished))
-        ],
-        curves=[*_pictures(plots.curve_pages(panels, table), _CURVES)],
-        diagnostics=[*_pictures(plots.diagnostics_pages(panels), _DIAGNOSTICS)],
-        settings=[*_settings(own)],
-        facts=[*_facts(runs)],
-        all_runs=_all_runs(runs),
-        sweeps=[*_sweeps(folders)],
+        sections=[_table(pd.DataFrame(s.rows, columns=s.header), s.title, s.notes) for s in parts],
+        curves=[_svg(page) for page in plots.curve_pages(panels, table)],
+        diagnostics=[_svg(page) for page in plots.diagnostics_pages(panels)],
+        has_original=bool((runs["program"] == "original").any()),
+        **_settings(runs),
+        **_facts(runs),
+        sweeps=[(f.resolve().name, text) for f in folders if (text := _sweep(f)) is not None],
         command=shlex.join(command),
     )
     ensure_writable_folder(out.parent)
-    write_bytes(out, page.encode(errors="replace"))
+    write_bytes(out, page.encode())
     return out
 
 
 def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    def finalize(value: Any) -> Any:
+        is_text = isinstance(value, str) and not isinstance(value, markupsafe.Markup)
+        return results.printable(value) if is_text else value
+
+    strict = {"autoescape": True, "undefined": jinja2.StrictUndefined, "finalize": finalize}
+    environment = jinja2.Environment(**strict, trim_blocks=True, lstrip_blocks=True)
+    source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _svg(page: plots.Page) -> str:
+    buffer = io.BytesIO()
+    plots.save([page], buffer, "svg", plots.Look())
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _table(cells: pd.DataFrame, title: str = "", notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what the template draws as a table; columns without any text are left out."""
+    cells = cells.map(_text)
+    cells = cells.loc[:, [(cells[name] != "").any() or name == cells.columns[0] for name in cells]]
+    kinds = []
+    for texts in ([text for text in cells[name] if text not in ("", "n/a")] for name in cells):
+        is_number = all(re.fullmatch(r"[-+−±\d,. *]+", text) for text in texts)
+        kinds.append("hash" if {*map(len, texts)} == {64} else "number" if is_number else "")
+    rows = cells.to_numpy().tolist()
+    return {"header": [*cells], "rows": rows, "kinds": kinds, "title": title, "notes": notes}
+
+
+def _settings(runs: pd.DataFrame) -> dict[str, Any]:
+    """Return the parameters of this project's runs: those that differ, and those in common."""
+    own = runs[(runs["program"] != "original") & runs["params"].map(bool)]
+    values = pd.DataFrame([*own["params"]], index=own.index, dtype=object)
+    values = values.drop(columns=_IDENTITY, errors="ignore")
+    values = values.map(str).where(values.notna(), "–")
+    is_common = values.nunique() == 1
+    common = [(name, values[name].iloc[0]) for name in values.columns[is_common]]
+    titles = (own["dataset"] + ": " + own["label"]).rename("Configuration")
+    cells = (
+        values.loc[:, ~is_common].groupby(titles, sort=False).agg(lambda s: "; ".join(s.unique()))
     )
-    return environment.get_template("report.html.j2")
+    if cells.shape[1] > max(6, len(cells)):  # The longer side runs down the page.
+        cells = cells.T.rename_axis("Parameter")
+    differing = cells.reset_index() if cells.size else pd.DataFrame()
+    common = pd.DataFrame(common, columns=["Parameter", "Value"])
+    return {"differing": _table(differing), "common": _table(common)}
 
 
-def _summary(runs: pd.DataFrame) -> str:
-    data = runs["dataset"][runs["dataset"] != UNKNOWN].nunique()
-    states = ", ".join(f"{count} {state}" for state, count in runs["state"].value_counts().items())
-    plural = "s" * (len(runs) != 1), "s" * (data != 1)
-    return f"{len(runs)} run{plural[0]} on {data} dataset{plural[1]}: {states}."
+def _facts(runs: pd.DataFrame) -> dict[str, Any]:
+    """Return the tables of data, evaluation, software and runs."""
+    recorded = pd.json_normalize([*runs["recorded"]]).set_axis(runs.index)
+    whole = pd.concat([runs, recorded.drop(columns=[*runs], errors="ignore")], axis=1)
+
+    def counted(cells: pd.DataFrame) -> dict[str, Any]:
+        cells = cells.map(_text, missing="not recorded", form=",")
+        return _table(cells.groupby([*cells], sort=False).size().reset_index(name="Runs"))
+
+    def known(columns: dict[str, str], key: str) -> pd.DataFrame:
+        return whole[whole[key] != UNKNOWN].reindex(columns=[*columns]).rename(columns=columns)
+
+    software = recorded.filter(regex=r"^versions\.").rename(columns=lambda name: name[9:])
+    versions = software.melt(var_name="Package", value_name="Version").dropna()
+    listed = whole[[*_RUNS]].rename(columns=_RUNS)
+    asked = runs["epochs_asked"].map(_text, missing="?")
+    listed["Epochs"] = runs["epochs_done"].map(_text) + " of " + asked
+    return {
+        "data": counted(known(_DATA, "dataset")),
+        "environments": counted(known(_EVALUATION, "task")),
+        "versions": counted(versions),
+        "runs": _table(listed),
+    }
 
 
-def _progress(run: Mapping[str, Any]) -> str:
-    asked = "?" if pd.isna(run["epochs_asked"]) else f"{run['epochs_asked']:g}"
-    return f"{run['state']}, {run['epochs_done']} of {asked} epochs"
+def _text(value: Any, missing: str = "", form: str = "") -> str:
+    if isinstance(value, float | int) and not isinstance(value, bool) and value % 1 == 0:
+        return f"{int(value):{form}}"  # pandas makes floats of whole numbers beside gaps.
+    return missing if not isinstance(value, list | dict) and pd.isna(value) else str(value)
 
 
-def _pictures(pages: Sequence[plots.Page], caption: str) -> Iterator[Picture]:
-    for page in pages:
-        drawn = io.BytesIO()
-        plots.save([page], drawn, "svg", plots.Look())
-        address = "data:image/svg+xml;base64," + base64.b64encode(drawn.getvalue()).decode()
-        yield Picture(address, f"{page.name}. {caption}")
-
-
-def _settings(runs: pd.DataFrame) -> Iterator[Block]:
-    """Yield what differs between our runs by configuration, and what all have in common."""
-    params = pd.DataFrame([dict(one) for one in runs["params"]], dtype=object).map(_text)
-    names = [f"{run['dataset']}: {run['label']}" for _, run in runs.iterrows()]
-    varied = [name for name in params if params[name].nunique() > 1]
-    if varied:
-        values = (
-            params[varied].groupby(names, sort=False).agg(lambda v: "; ".join(dict.fromkeys(v)))
-        )
-        cells = values.T.rename_axis("Parameter").reset_index()
-        yield Block("What differs between runs, beside the seed", cells)
-    common = [name for name in params if name not in varied]
-    cells = pd.DataFrame({"Parameter": common, "Value": [params[name].iloc[0] for name in common]})
-    yield Block("What all runs have in common", cells)
-
-
-def _facts(runs: pd.DataFrame) -> Iterator[Block]:
-    """Yield data, physics and software of the runs, with the number of runs of each."""
-    data = pd.DataFrame(
-        {
-            "Dataset": runs["dataset_name"],
-            "Known id": runs["dataset"].where(runs["dataset"] != runs["dataset_name"], ""),
-            "SHA-256": runs["sha256"].fillna(_NOT_RECORDED),
-            "Rows in file": _recorded(runs, "dataset", "rows_in_file"),
-            "Transitions": _recorded(runs, "dataset", "transitions"),
-        }
-    )
-    yield Block("Datasets", _counted(data))
-    evaluation = pd.DataFrame({"Task": runs["task"], "Physics": runs["physics"]})
-    for title, name in (
-        ("MuJoCo", "mujoco_version"),
-        ("Gymnasium", "gymnasium_version"),
-        ("Observation", "obs_dim"),
-        ("Action", "act_dim"),
-    ):
-        evaluation[title] = _recorded(runs, "environment", name)
-    yield Block("Evaluation", _counted(evaluation))
-    versions = [
-        (package, _text(version))
-        for recorded in runs["recorded"]
-        for package, version in dict(recorded.get("versions") or {}).items()
-    ]
-    yield Block(
-        "Software of the runs", _counted(pd.DataFrame(versions, columns=["Package", "Version"]))
-    )
-
-
-def _recorded(runs: pd.DataFrame, part: str, name: str) -> pd.Series:
-    def value(recorded: Any) -> str:
-        content = recorded.get(part)
-        found = content.get(name) if isinstance(content, dict) else None
-        return _NOT_RECORDED if found is None else _text(found)
-
-    return runs["recorded"].map(value)
-
-
-def _text(value: Any) -> str:
-    return f"{value:,}" if type(value) is int else str(value)
-
-
-def _counted(cells: pd.DataFrame) -> pd.DataFrame:
-    """Merge equal rows into one, with their number as the last cell."""
-    counts = cells.astype(str).value_counts(sort=False).reset_index(name="Runs")
-    return counts.astype(str)
-
-
-def _all_runs(runs: pd.DataFrame) -> Block:
-    seeds = runs["seed"].map(lambda seed: "?" if pd.isna(seed) else f"{seed:g}")
-    cells = runs[["run", "dataset", "config", "label"]].assign(
-        seed=seeds, epochs=[_progress(run) for _, run in runs.iterrows()], note=runs["note"]
-    )
-    return Block("All runs", cells.astype(str).rename(columns=str.capitalize))
-
-
-def _sweeps(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Yield name and trials of each sweep that was asked for."""
-    for folder in folders:
-        try:
-            plan = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-            trials = [trial["folder"] for trial in plan["trials"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        yield folder.resolve().name, "\n".join(map(str, trials))
+def _sweep(folder: Path) -> str | None:
+    """Return the text of a sweep's sweep.json; None if there is none that can be read."""
+    try:
+        return (folder / "sweep.json").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
