@@ -66,7 +66,6 @@ def write_report(
     frame, table = results.load(folders), read_published(paper)
     runs, panels = results.runs_of(frame), plots.panels_of(frame)
     made = tables.make_table(frame, paper, include_unfinished=include_unfinished)
-    parts = tables.sections(made)
     command = ["mopo-tf2", "report", *map(str, folders), "--out", str(out), "--paper", paper]
     command += ["--include-unfinished"] * include_unfinished
     command += ["--title", title] if title else []
@@ -78,7 +77,7 @@ def write_report(
         states={state.value: int((runs["state"] == state).sum()) for state in State},
         unfinished=runs[runs["state"] != State.FINISHED].to_dict("records"),
         include_unfinished=include_unfinished,
-        sections=[_table(pd.DataFrame(s.rows, columns=s.header), s.title, s.notes) for s in parts],
+        sections=[_table(cells, caption, n) for caption, cells, n in tables.printed_blocks(made)],
         curves=[_svg(page) for page in plots.curve_pages(panels, table)],
         diagnostics=[_svg(page) for page in plots.diagnostics_pages(panels)],
         has_original=bool((runs["program"] == "original").any()),

@@ -51,7 +51,7 @@ def test_epochs_are_counted_from_one_and_smoothing_looks_back(tmp_path):
 def test_curves_are_titled_by_their_data_and_say_how_many_seeds_they_are(tmp_path):
     for seed in (0, 1):
         write_run(tmp_path / f"seed_{seed}", SCORES, seed=seed)
-    [page] = curve_pages(panels(tmp_path))
+    [page] = curve_pages(panels(tmp_path), None)
     [cell] = page.cells
     assert cell.title == DATA
     assert "2 seeds" in cell.note
