@@ -295,7 +295,8 @@ def save(pages: Sequence[Page], out: Any, file_format: str, look: Look) -> None:
                 for page in pages:
                     file.savefig(figure_of([page], look))
         elif file_format == "png":  # Drawn once, where savefig draws twice.
-            FigureCanvasAgg(figure_of(pages, look)).print_png(out)
+            canvas: Any = FigureCanvasAgg(figure_of(pages, look))
+            canvas.print_png(out)
         else:
             figure_of(pages, look).savefig(out, format=file_format)
 

@@ -96,7 +96,7 @@ def _template() -> jinja2.Template:
         is_text = isinstance(value, str) and not isinstance(value, markupsafe.Markup)
         return results.printable(value) if is_text else value
 
-    strict = {"autoescape": True, "undefined": jinja2.StrictUndefined, "finalize": finalize}
+    strict: Any = {"autoescape": True, "undefined": jinja2.StrictUndefined, "finalize": finalize}
     environment = jinja2.Environment(**strict, trim_blocks=True, lstrip_blocks=True)
     source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
