@@ -64,7 +64,7 @@ _RC: Any = {
 SCORE, RETURN, MODEL_RETURN = results.COLUMNS.values()
 _HOLDOUT, _HOLDOUT_MOREL = "hold-out", "hold-out of MOReL"
 _QUANTITIES = {
-    SCORE: ("normalised score", "D4RL-normalised score"),
+    SCORE: ("normalized score", "D4RL-normalized score"),
     RETURN: ("evaluation return", "return (sum of rewards)"),
     MODEL_RETURN: (results.METRICS["model-return"], "return in the model"),
     "Q-avg": ("Q value, mean over a batch", "discounted return"),

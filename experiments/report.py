@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import markupsafe
 import pandas as pd
 
 from mopo_tf2 import __version__
@@ -93,7 +92,7 @@ def write_report(
 
 def _template() -> jinja2.Template:
     def finalize(value: Any) -> Any:
-        is_text = isinstance(value, str) and not isinstance(value, markupsafe.Markup)
+        is_text = isinstance(value, str) and not hasattr(value, "__html__")
         return results.printable(value) if is_text else value
 
     strict: Any = {"autoescape": True, "undefined": jinja2.StrictUndefined, "finalize": finalize}

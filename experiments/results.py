@@ -25,7 +25,7 @@ from .run_folder import RETURN, Facts, RunFolder, find_runs
 
 Metric = Literal["score", "return", "model-return"]
 METRICS: Mapping[Metric, str] = {
-    "score": "D4RL-normalised score",
+    "score": "D4RL-normalized score",
     "return": "return (sum of an episode's rewards)",
     "model-return": f"return {IN_THE_MODEL}",
 }
@@ -194,7 +194,7 @@ def scores(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
 def evaluations(frame: pd.DataFrame, metric: Metric) -> pd.Series:
     """Return the evaluation of each row of ``frame`` [rows] float64, nan where there is none.
 
-    The original records no normalised score; it is computed from the return (Q-86). Episodes of
+    The original records no normalized score; it is computed from the return (Q-86). Episodes of
     another length than D4RL's have none, whatever the run recorded.
     """
     values = _numbers(frame, COLUMNS[metric])
@@ -330,7 +330,7 @@ def _why_nothing(run: pd.DataFrame, metric: Metric) -> str:
         if math.isnan(catalog.scores_of_task(last["task"], catalog.EPISODE_STEPS)[0]):
             return f"D4RL has no reference returns for {last['task']}: use --metric return"
         return (
-            f"no normalised score: episodes of at most {last['horizon']} steps, D4RL's have "
+            f"no normalized score: episodes of at most {last['horizon']} steps, D4RL's have "
             f"{catalog.EPISODE_STEPS}; use --metric return"
         )
     if metric != "model-return" and _numbers(run, MODEL_RETURN_KEY).notna().any():

@@ -34,7 +34,7 @@ def add_parsers(commands: Any) -> None:
     help = "short for --format json"
     form.add_argument("--json", dest="format", action="store_const", const="json", help=help)
     add("--out", type=Path, metavar="FILE", help="write there instead of to the screen")
-    help = "normalised score, raw return, or return in the learned model (that of --paper; "
+    help = "normalized score, raw return, or return in the learned model (that of --paper; "
     help += "without one the score; of runs without a simulator the last)"
     add("--metric", choices=_METRICS, help=help)
     help = "average unfinished and failed runs too, marked with *"

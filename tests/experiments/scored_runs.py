@@ -23,7 +23,7 @@ def write_run(
     settings: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> RunFolder:
-    """Write a run with these normalised scores, or returns where the task has no score.
+    """Write a run with these normalized scores, or returns where the task has no score.
 
     ``asked`` epochs (as many as there are scores, if None); ``changes`` of ``RunSpec``'s fields.
     """
