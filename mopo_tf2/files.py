@@ -18,13 +18,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its place if the block ends well.
 
     The temporary name keeps the suffix (libraries choose a format by it) and starts with a dot.
-    On an exception, Ctrl-C included, the temporary file is removed and ``path`` is as it was.
-
-    Args:
-        path: the file to write or to replace; its folder must exist.
-
-    Yields:
-        The path to write to, an empty file in the same folder.
+    On an exception, Ctrl-C included, the temporary file is removed and ``path`` is as it was. The
+    folder must exist.
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -49,12 +44,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write ``data`` to ``path`` as indented JSON, atomically.
-
-    Paths become strings, NumPy scalars and arrays numbers and lists.
+    """Write ``data`` to ``path`` as indented JSON, atomically; NumPy values become plain ones.
 
     Raises:
-        ValueError: if ``data`` holds inf or nan, which JSON does not have.
+        ValueError: if ``data`` holds inf or nan.
         TypeError: if ``data`` holds something else that JSON does not have.
     """
     text = json.dumps(data, indent=2, allow_nan=False, default=_to_json)
@@ -62,10 +55,7 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def ensure_writable_folder(path: Path) -> Path:
-    """Make the folder ``path`` with its parents unless it is there, and try to write in it.
-
-    Returns:
-        ``path``.
+    """Make the folder ``path`` with its parents unless it is there; return ``path``.
 
     Raises:
         InputError: if ``path`` is a file, or cannot be made or written in.
@@ -93,9 +83,7 @@ def ensure_writable_folder(path: Path) -> Path:
 def _to_json(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")
 
