@@ -107,7 +107,7 @@ def reference_scores(name: str) -> tuple[float, float]:
 
 
 def scores_of_task(task: str, max_path_length: int) -> tuple[float, float]:
-    """Return the reference scores of a task; nan if it has none, or for episodes of another length."""
+    """Return the reference scores of a task; nan for none, or for episodes of another length."""
     if max_path_length != EPISODE_STEPS or all(i.task != task for i in datasets().values()):
         return math.nan, math.nan
     return reference_scores(task)
