@@ -1,5 +1,6 @@
 """Starting, continuing and stopping runs: an algorithm and its folder kept in step."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import math
@@ -15,6 +16,7 @@ import numpy as np
 
 from mopo_tf2.config import EnsembleConfig, MOPOConfig
 from mopo_tf2.config_fields import from_dict
+from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
 from mopo_tf2.configs.own import IN_THE_MODEL
 from mopo_tf2.data import catalog
@@ -449,6 +451,8 @@ def _opening_lines(
         what.append(f"{config.n_epochs} epochs")
     title = f"{spec.name}, {TITLES[spec.method]}"
     lines = [f"{title}: {', '.join(what)}, seed {spec.seed} -> {folder}"]
+    with contextlib.suppress(InputError):  # a configuration out of a file
+        lines += filter(None, [find_task(spec.name).note])
     limit = config.pool_max_size
     if limit is not None and rows > limit:  # Q-60
         lines.append(f"keeping the last {limit:,} of {rows:,} rows (pool_max_size; none: all).")

@@ -257,6 +257,14 @@ def test_rows_beyond_the_pool_are_announced_as_left_out(data: Path, tmp_path: Pa
         assert any("keeping the last 500 of" in line for line in lines) is said
 
 
+def test_settings_that_no_paper_has_are_announced(data: Path, tmp_path: Path) -> None:
+    dataset, folder = load_dataset(str(data)), RunFolder(tmp_path)
+    lines = _opening_lines(build_spec("hopper-expert-v2"), folder, dataset, False)
+    assert any("medium-expert" in line for line in lines)
+    lines = _opening_lines(build_spec("hopper_medium_expert"), folder, dataset, False)
+    assert not any("not in the MOPO paper" in line for line in lines)
+
+
 # The other methods, and data without a simulator.
 
 
