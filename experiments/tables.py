@@ -290,7 +290,7 @@ def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     listed = frame["notes"].map(lambda notes: notes if isinstance(notes, list) else [])
     marks = [[str(numbers.setdefault(n, len(numbers) + 1)) for n in notes] for notes in listed]
     text["Notes"] = [*map(", ".join, marks)]
-    return text.fillna(""), [f"{number}. {note}" for note, number in numbers.items()]
+    return text.astype(object).fillna(""), [f"{number}. {note}" for note, number in numbers.items()]
 
 
 def _number(mean: Any, std: Any = math.nan) -> str:
