@@ -31,7 +31,7 @@ def import_library() -> list[str]:
     """Import mopo_tf2, each module in it, and the command line; return their names."""
     library = importlib.import_module("mopo_tf2")
     modules = pkgutil.walk_packages(library.__path__, prefix="mopo_tf2.")
-    names = [module.name for module in modules] + ["experiments.cli"]
+    names = [module.name for module in modules] + ["mopo_tf2.experiments.cli"]
     for name in names:
         importlib.import_module(name)
     return names
