@@ -1,16 +1,16 @@
-"""Penalised model steps, from the ensemble's own predictions."""
+"""Model steps, beside those that parity replays: chunks, oracle penalty, precision, refusals."""
 
 import numpy as np
 import pytest
 
-from mopo_tf2.dynamics.model_env import ModelEnvironment, draw_noise
+from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+from mopo_tf2.dynamics.model_env import ModelEnvironment
 from mopo_tf2.errors import InputError
 
 ROWS = 40
 RANDOMS = np.random.RandomState(0)
 OBSERVATIONS = RANDOMS.normal(size=(ROWS, 2)).astype(np.float32)
 ACTIONS = RANDOMS.normal(size=(ROWS, 1)).astype(np.float32)
-ALL = np.arange(ROWS)
 
 
 def above_zero(observations, actions, next_observations):
@@ -18,19 +18,15 @@ def above_zero(observations, actions, next_observations):
 
 
 @pytest.fixture(scope="module")
-def ensemble(small_ensemble):
-    ensemble = small_ensemble()
+def ensemble(tiny_config):
+    """Every variable at random; member 0 is no elite."""
+    ensemble = GaussianEnsemble(2, 1, tiny_config())
+    randoms = np.random.RandomState(1)
+    for variable in ensemble.member_variables:
+        variable.assign(randoms.normal(size=variable.shape))
+    ensemble.scaler.fit(randoms.normal(2.0, 3.0, size=(50, 3)).astype(np.float32))
     ensemble.elites = [2, 1]
     return ensemble
-
-
-@pytest.fixture(scope="module")
-def predicted(ensemble):
-    """Every member's means and stds [E, B, 1 + O] of (reward, next observation)."""
-    means, variances = ensemble.predict(np.concatenate([OBSERVATIONS, ACTIONS], axis=1))
-    means = means.numpy()
-    means[:, :, 1:] += OBSERVATIONS
-    return means, np.sqrt(variances)
 
 
 @pytest.fixture(scope="module")
@@ -53,64 +49,23 @@ def step_of(environment, observations=OBSERVATIONS, **options):
     return environment.step(observations, ACTIONS, np.random.RandomState(3), **options)
 
 
-def close(got, expected):
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+def test_rows_that_do_not_fill_the_chunks_are_stepped_as_in_one_call(compiled, environment, eager):
+    whole = step_of(environment(chunk_size=ROWS))
+    for got, expected in zip(step_of(compiled), whole, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_step_samples_from_the_elite_that_was_drawn_for_each_row(compiled, ensemble, predicted):
-    step = step_of(compiled)
-    noise, members = draw_noise(np.random.RandomState(3), ensemble, ROWS)
-    assert set(members) == {1, 2}
-    means, stds = (part[members, ALL] for part in predicted)
-    close(step.means, means)
-    close(step.stds, stds)
-    samples = means + noise * stds
-    close(step.raw_rewards, samples[:, :1])
-    close(step.next_observations, samples[:, 1:])
-    np.testing.assert_array_equal(step.terminals, step.next_observations[:, :1] > 0.0)
+def test_a_given_penalty_takes_the_place_of_the_ensembles(environment, eager):
+    step = step_of(environment(true_penalty=lambda s, a, mean: mean[:, :1] + s[:, :1]))
+    expected = step.means[:, 1:2] + OBSERVATIONS[:, :1]
+    np.testing.assert_allclose(step.penalties, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(step.rewards, step.raw_rewards - 0.5 * step.penalties, rtol=1e-6)
 
 
-def test_noise_is_drawn_for_all_members_before_the_members_are(ensemble):
-    noise, members = draw_noise(np.random.RandomState(3), ensemble, rows=6)
-    expected = np.random.RandomState(3)
-    drawn = expected.normal(size=(3, 6, 3))
-    np.testing.assert_array_equal(members, expected.choice(ensemble.elites, size=6))
-    np.testing.assert_array_equal(noise, drawn[members, np.arange(6)])
-
-
-def test_rewards_are_lowered_by_the_largest_std_of_all_members(compiled, predicted):
-    step, norms = step_of(compiled), np.linalg.norm(predicted[1], axis=2)
-    assert (norms.argmax(axis=0) == 0).any(), "member 0 is no elite, and must count"
-    close(step.penalties[:, 0], norms.max(axis=0))
-    close(step.rewards, step.raw_rewards - 0.5 * step.penalties)
-
-
-def test_disagreement_none_and_a_given_penalty_take_its_place(environment, predicted, eager):
-    means = predicted[0][:, :, 1:]
-    distances = np.linalg.norm(means - means.mean(axis=0), axis=2)
-    close(step_of(environment(penalty_learned_var=False)).penalties[:, 0], distances.max(axis=0))
-    assert not step_of(environment(penalty_coeff=0.0)).penalties.any()
-    given = step_of(environment(true_penalty=lambda s, a, mean: mean[:, :1] + s[:, :1]))
-    close(given.penalties, given.means[:, 1:2] + OBSERVATIONS[:, :1])
-
-
-def test_deterministic_steps_average_the_members_and_draw_nothing(environment, predicted, eager):
+def test_deterministic_steps_draw_nothing(compiled):
     random_state = np.random.RandomState(4)
-    step = environment().step(OBSERVATIONS, ACTIONS, random_state, deterministic=True)
+    compiled.step(OBSERVATIONS, ACTIONS, random_state, deterministic=True)
     assert random_state.randint(10**9) == np.random.RandomState(4).randint(10**9)
-    means = predicted[0].mean(axis=0)
-    close(step.raw_rewards, means[:, :1])
-    close(step.next_observations, means[:, 1:])
-    close(step.stds, predicted[1].mean(axis=0))
-
-
-def test_a_single_state_has_no_leading_axis(compiled):
-    batch, single = (
-        compiled.step(*inputs, np.random.RandomState(5))
-        for inputs in ((OBSERVATIONS[:1], ACTIONS[:1]), (OBSERVATIONS[0], ACTIONS[0]))
-    )
-    for got, expected in zip(single, batch, strict=True):
-        np.testing.assert_array_equal(got, expected[0])
 
 
 def test_states_keep_double_precision(compiled):

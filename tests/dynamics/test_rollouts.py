@@ -1,4 +1,4 @@
-"""Branched rollouts: in a model that counts."""
+"""Branched rollouts in a model that counts, beside those that parity replays."""
 
 import numpy as np
 
@@ -33,26 +33,6 @@ def roll(starts, length, policy=one, model=None, **options):
     return list(
         branched_rollouts(model, policy, observations, length, np.random.RandomState(0), **options)
     )
-
-
-def test_rollouts_go_on_from_the_states_they_reached():
-    steps = roll([5, 9], 3)
-    assert [list(s.transitions.observations[:, 0]) for s in steps] == [[5, 9], [4, 8], [3, 7]]
-    assert [list(s.transitions.next_observations[:, 0]) for s in steps] == [[4, 8], [3, 7], [2, 6]]
-
-
-def test_rows_that_ended_are_dropped_after_their_last_transition():
-    assert len(roll([2, 1], 10)) == 2
-    steps = roll([2, 9, 1], 3)
-    assert [list(s.transitions.observations[:, 0]) for s in steps] == [[2, 9, 1], [1, 8], [7]]
-    ends = [list(s.transitions.terminals[:, 0]) for s in steps]
-    assert ends == [[False, False, True], [True, False], [False]]
-
-
-def test_transitions_hold_penalised_rewards_beside_the_raw_ones():
-    (step,) = roll([5], 1)
-    got = (step.transitions.rewards, step.raw_rewards, step.penalties)
-    assert [float(column[0, 0]) for column in got] == [9.0, 10.0, 1.0]
 
 
 def test_states_are_passed_on_in_double_precision():

@@ -32,17 +32,18 @@ def policy():
     return BCQPolicy(decoder, perturbation, critic, num_actions=7, latent_clip=0.5)
 
 
-@pytest.mark.parametrize(("bias", "change"), [(100.0, 0.25), (-100.0, -0.25), (0.0, 0.0)])
-def test_an_action_moves_by_phi_at_most(bias, change):
-    actions = np.array([[0.5, -0.5]], np.float32)
-    moved = perturbation_of(bias, 0.25)(OBSERVATIONS[:1], actions)
-    np.testing.assert_array_equal(moved, actions + np.float32(change))
-
-
-def test_a_perturbed_action_stays_in_bounds():
-    actions = np.array([[0.9, 0.0]], np.float32)
-    moved = perturbation_of(100.0, 0.25)(OBSERVATIONS[:1], actions)
-    np.testing.assert_array_equal(moved, [[1.0, 0.25]])
+@pytest.mark.parametrize(
+    ("bias", "action", "moved"),
+    [
+        (100.0, [0.5, -0.5], [0.75, -0.25]),
+        (-100.0, [0.5, -0.5], [0.25, -0.75]),
+        (0.0, [0.5, -0.5], [0.5, -0.5]),
+        (100.0, [0.9, 0.0], [1.0, 0.25]),
+    ],
+)
+def test_an_action_moves_by_phi_at_most_and_stays_in_bounds(bias, action, moved):
+    actions = np.array([action], np.float32)
+    np.testing.assert_array_equal(perturbation_of(bias, 0.25)(OBSERVATIONS[:1], actions), [moved])
 
 
 def test_the_best_of_the_samples_is_taken(policy):
@@ -56,17 +57,14 @@ def test_the_best_of_the_samples_is_taken(policy):
         np.testing.assert_allclose(action, candidates[int(np.argmax(q))], rtol=1e-5, atol=1e-6)
 
 
-def test_same_seed_same_actions_call_by_call(policy):
-    first, second = policy.acting(9, 4), policy.acting(9, 4)
-    for _ in range(3):
-        np.testing.assert_array_equal(first(OBSERVATIONS), second(OBSERVATIONS))
-
-
-def test_every_call_and_every_seed_samples_anew(policy):
-    act = policy.acting(9, 4)
-    first = act(OBSERVATIONS)
-    assert not np.array_equal(act(OBSERVATIONS), first)
-    assert not np.array_equal(policy.acting(9, 5)(OBSERVATIONS), first)
+def test_actions_are_sampled_anew_by_every_call_and_seed_and_repeat_with_the_seed(policy):
+    (first, second), (again, _), (other, _) = (
+        [act(OBSERVATIONS) for _ in range(2)]
+        for act in (policy.acting(9, seed) for seed in (4, 4, 5))
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("rows", [9, 4])

@@ -12,30 +12,6 @@ def built(obs_dim=3, act_dim=2, hidden=(8, 5), **options):
     return critics
 
 
-def test_each_critic_reads_state_and_action():
-    critics, randoms = built(), np.random.RandomState(0)
-    observations, actions = randoms.normal(size=(4, 3)), randoms.normal(size=(4, 2))
-    q = critics(observations.astype(np.float32), actions.astype(np.float32))
-    for critic in (0, 1):
-        *hidden, (kernel, bias) = zip(*[iter(critics.critic_weights(critic))] * 2, strict=True)
-        outputs = np.concatenate([observations, actions], axis=1)
-        for inner_kernel, inner_bias in hidden:
-            outputs = np.maximum(outputs @ inner_kernel + inner_bias, 0.0)
-        np.testing.assert_allclose(q[critic], outputs @ kernel + bias, rtol=1e-5, atol=1e-6)
-
-
-def test_critic_weights_come_back_as_they_were_set():
-    critics = built()
-    randoms = np.random.RandomState(0)
-    weights = [
-        randoms.normal(size=shape).astype(np.float32)
-        for shape in ((5, 8), (8,), (8, 5), (5,), (5, 1), (1,))
-    ]
-    critics.set_critic_weights(1, weights)
-    for got, expected in zip(critics.critic_weights(1), weights, strict=True):
-        np.testing.assert_array_equal(got, expected)
-
-
 def test_setting_one_critic_leaves_the_other_alone():
     critics = built()
     before = critics.critic_weights(0)
