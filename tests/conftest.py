@@ -3,6 +3,9 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 # Set, not setdefault: a test's numbers must not depend on the caller's shell.
 os.environ["TF_DETERMINISTIC_OPS"] = "1"
@@ -25,3 +28,12 @@ def pytest_runtest_setup() -> None:
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Run the test without compilation."""
+    from tests.eager import eagerly
+
+    with eagerly():
+        yield

@@ -1,8 +1,7 @@
 """Compiled functions run eagerly: for tests of what does not depend on compilation.
 
 A compiled block takes seconds to build and microseconds to run; tests that make an object of every
-method would do nothing but compile. That compiled and eager steps agree is tested beside each
-method.
+method would do nothing but compile.
 """
 
 import contextlib

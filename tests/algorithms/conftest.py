@@ -7,7 +7,6 @@ from mopo_tf2.algorithms.mopo import MOPO
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
 from mopo_tf2.dynamics.termination import never
 from mopo_tf2.types import Transitions
-from tests.eager import eagerly
 
 TINY_ENSEMBLE = {
     "num_networks": 2,
@@ -31,13 +30,6 @@ TINY = {
     "n_epochs": 3,
     "eval_n_episodes": 0,
 }
-
-
-@pytest.fixture
-def eager():
-    """Run the test without compilation."""
-    with eagerly():
-        yield
 
 
 @pytest.fixture(scope="session")

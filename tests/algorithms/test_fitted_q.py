@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mopo_tf2.algorithms.fitted_q import ValueScale, fitted_q_evaluation, fitted_q_target
+from mopo_tf2.algorithms.fitted_q import fitted_q_evaluation
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.data.starts import episode_starts
 from mopo_tf2.errors import DivergenceError
@@ -87,25 +87,6 @@ def test_the_policy_is_asked_once_about_every_successor(eager):
     data = chain()
     fitted_q_evaluation(data, policy, dataclasses.replace(CONFIG, steps=10))
     assert asked == [len(data.rewards), int(episode_starts(data).sum())]
-
-
-def test_target_stops_at_terminals():
-    column = np.array([[1.0], [2.0]], np.float32)
-    next_q = np.array([[[10.0], [10.0]], [[20.0], [20.0]]], np.float32)
-    terminals = np.array([[0.0], [1.0]], np.float32)
-    target = fitted_q_target(column, terminals, next_q, 0.5, end_value=-4.0)
-    np.testing.assert_allclose(target[..., 0], [[6.0, 0.0], [11.0, 0.0]])
-
-
-def test_scaled_rewards_have_the_fixed_point_of_the_task():
-    data = chain()
-    scale = ValueScale.of(data, DISCOUNT)
-    # Ends after one reward of 3: its value is 3, whatever the units.
-    output = scale.rewards(np.array([[3.0]])) + DISCOUNT * scale.end_value
-    assert scale.values(output).item() == pytest.approx(3.0, abs=1e-5)
-    # Goes on with 3 for ever.
-    forever = scale.rewards(np.array([[3.0]])) / (1 - DISCOUNT)
-    assert scale.values(forever).item() == pytest.approx(3.0 / (1 - DISCOUNT), rel=1e-6)
 
 
 def test_start_values_are_those_of_the_logged_episodes(eager):

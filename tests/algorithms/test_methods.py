@@ -42,7 +42,7 @@ def transitions():
 
 def tiny_config(method, **changes):
     config = convert_config(TASKS["halfcheetah_mixed"].config(), method)
-    return replace(config, {**LOOP, **TINY[method], **changes})
+    return replace(config, {**LOOP, "epoch_length": 2, **TINY[method], **changes})
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +94,9 @@ def test_equal_seeds_give_equal_metrics(runs):
     np.testing.assert_equal(runs["first"], runs["rows"][0])
 
 
-def test_a_resumed_run_gives_the_metrics_of_one_that_never_stopped(runs):
-    assert len(runs["continued"]) == 1
-    for got, expected in zip(runs["continued"], runs["rows"][1:], strict=True):
-        np.testing.assert_equal(got, expected)
-
-
-def test_a_resumed_run_ends_in_the_state_of_one_that_never_stopped(runs):
-    got, expected = runs["resumed"].arrays(), runs["whole"].arrays()
-    assert set(got) == set(expected)
-    for name, array in got.items():
-        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+def test_a_resumed_run_continues_as_one_that_never_stopped(runs):
+    np.testing.assert_equal(runs["continued"], runs["rows"][1:])
+    np.testing.assert_equal(runs["resumed"].arrays(), runs["whole"].arrays())
     ended, undisturbed = runs["resumed"].counters(), runs["whole"].counters()
     for counters in (ended, undisturbed):
         del counters["model_metrics"]["times/epoch_train_model"]
@@ -146,8 +138,7 @@ def test_an_older_checkpoint_that_holds_the_dataset_is_read(runs, make):
     old = {"environment_pool/rewards": np.zeros((9, 1), np.float32)}
     again = make(runs["method"], 3)
     again.restore({**arrays, **old}, {**counters, "environment_pool_pointer": 0})
-    for name, array in again.arrays().items():
-        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+    np.testing.assert_equal(again.arrays(), dict(arrays))
 
 
 def test_arrays_of_other_sizes_are_refused(runs, make):

@@ -8,23 +8,7 @@ from mopo_tf2.algorithms.model_evaluation import (
     model_return_statistics,
     run_model_episodes,
 )
-from mopo_tf2.dynamics.model_env import ModelStep
-
-
-class Countdown:
-    """A model whose state goes down by the action and ends at 0; rewards are 10 minus 2."""
-
-    def step(self, observations, actions, random_state, *, deterministic=False):
-        reached = observations.astype(np.float64) - actions
-        rows = len(observations)
-        raw, penalties = np.full((rows, 1), 10.0), np.ones((rows, 1), np.float32)
-        means = np.zeros((rows, 2), np.float32)
-        ends = reached[:, :1] <= 0
-        return ModelStep(reached, raw - 2 * penalties, ends, raw, penalties, means, means)
-
-
-def one(observations):
-    return np.ones((len(observations), 1), np.float32)
+from tests.countdown import Countdown, one
 
 
 @pytest.fixture
@@ -36,12 +20,9 @@ def episodes():
     return found
 
 
-def test_episodes_run_until_the_end_or_the_horizon(episodes):
+def test_episodes_run_until_the_end_or_the_horizon_and_keep_raw_and_penalised_returns(episodes):
     assert episodes.lengths.tolist() == [2, 4, 1]
     assert episodes.terminated.tolist() == [True, False, True]
-
-
-def test_raw_and_penalised_returns_are_kept_apart(episodes):
     assert episodes.returns.tolist() == [20, 40, 10]
     assert episodes.penalized_returns.tolist() == [16, 32, 8]
 
@@ -65,8 +46,9 @@ def test_mopo_without_environments_evaluates_in_its_model(tiny, eager):
 
 
 def test_evaluation_in_the_model_draws_from_no_stream_of_the_run(tiny, eager):
-    with_evaluation = list(tiny(eval_n_episodes=3, model_eval_horizon=4, n_epochs=2).train())
-    without = list(tiny(eval_n_episodes=0, n_epochs=2).train())
+    short = {"n_epochs": 2, "epoch_length": 2, "ensemble": {"model_max_epochs": 1}}
+    with_evaluation = list(tiny(eval_n_episodes=3, model_eval_horizon=4, **short).train())
+    without = list(tiny(eval_n_episodes=0, **short).train())
     for metrics, plain in zip(with_evaluation, without, strict=True):
         assert not any(name in plain for name in MODEL_EVALUATION_KEYS)
         assert metrics["Q_loss"] == plain["Q_loss"]

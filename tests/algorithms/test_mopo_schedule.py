@@ -85,11 +85,8 @@ def test_real_ratio_of_one_never_touches_the_model_pool(schedule):
     assert "rollouts" not in run.events
     assert run.mopo.model_pool.size == 0
     assert math.isnan(metrics["model/mean_rollout_length"])
-
-
-def test_metrics_have_the_same_keys_with_and_without_rollouts(schedule):
-    rows = [schedule(n_epochs=1, real_ratio=ratio).run()[0] for ratio in (0.5, 1.0)]
-    assert list(rows[0]) == list(rows[1])
+    (with_rollouts,) = schedule(n_epochs=1, real_ratio=0.5).run()
+    assert list(metrics) == list(with_rollouts)
 
 
 def test_rollout_metrics_are_means_over_the_states_of_the_last_round(schedule):

@@ -38,13 +38,13 @@ class Aim(gymnasium.Env[Any, Any]):
         return self.np_random.standard_normal(2), reward, over, False, {}
 
 
-def config(steps: int = 60, **changes: Any) -> OnlineSACConfig:
-    sac = SACConfig(hidden_layer_sizes=(8, 8), batch_size=16, lr=changes.pop("lr", 3e-4))
-    fields = {"warm_up": 20, "block_steps": 4, "max_path_length": 5, "sac": sac, **changes}
+def config(steps: int = 24, **changes: Any) -> OnlineSACConfig:
+    sac = SACConfig(hidden_layer_sizes=(8, 8), batch_size=8, lr=changes.pop("lr", 3e-4))
+    fields = {"warm_up": 8, "block_steps": 4, "max_path_length": 5, "sac": sac, **changes}
     return OnlineSACConfig(steps=steps, **fields)
 
 
-def trained(steps: int = 60, seed: int = 0, **changes: Any) -> OnlineSAC:
+def trained(steps: int = 24, seed: int = 0, **changes: Any) -> OnlineSAC:
     algorithm = OnlineSAC(Aim(), config(steps, **changes), seed=seed)
     while not algorithm.done:
         algorithm.step()
@@ -64,7 +64,7 @@ def everything(algorithm: OnlineSAC) -> dict[str, np.ndarray]:
 
 def test_rows_are_recorded_in_order_of_time() -> None:
     # All of it random actions: nothing is compiled.
-    columns = trained(warm_up=59, max_path_length=100).recorder.closed_columns()
+    columns = trained(60, warm_up=59, max_path_length=100).recorder.closed_columns()
     inside = ~(columns["terminals"] | columns["timeouts"])[:-1]
     np.testing.assert_array_equal(
         columns["next_observations"][:-1][inside], columns["observations"][1:][inside]
@@ -76,13 +76,13 @@ def test_rows_are_recorded_in_order_of_time() -> None:
 
 
 def test_one_gradient_step_for_each_step_after_the_warm_up(finished: OnlineSAC) -> None:
-    assert finished.train_steps == 40
+    assert finished.train_steps == 24 - 8
 
 
 def test_nothing_is_learned_during_the_warm_up() -> None:
-    algorithm = OnlineSAC(Aim(), config())
+    algorithm = OnlineSAC(Aim(), config(warm_up=10))
     before = everything(algorithm)
-    for _ in range(20):
+    for _ in range(10):
         algorithm.step()
     assert algorithm.recorder.between_episodes
     after = everything(algorithm)
@@ -100,21 +100,15 @@ def test_the_buffer_learned_from_is_what_was_recorded(finished: OnlineSAC) -> No
 
 
 def test_learning_improves_a_trivial_task() -> None:
-    returns = trained(1200, warm_up=200, lr=3e-3, block_steps=20).recorder.returns
+    returns = trained(800, warm_up=200, lr=3e-3, block_steps=20).recorder.returns
     random, learned = np.mean(returns[:40]), np.mean(returns[-40:])
     # Uniform actions: 5 (1 - E|a - 0.6|) = 5 * 0.32 = 1.6.
     assert random == pytest.approx(1.6, abs=0.5)
     assert learned > random + 0.8
 
 
-def test_equal_seeds_give_equal_data_and_weights(finished: OnlineSAC, eager: None) -> None:
-    same = everything(trained())
-    for name, values in everything(finished).items():
-        np.testing.assert_array_equal(values, same[name], err_msg=name)
-
-
-# Within the warm-up, and within a block: 45 steps are 25 after the warm-up, one past six blocks.
-@pytest.mark.parametrize("episodes", [1, 9])
+# After 5 steps, within the warm-up, and after 15, within a block.
+@pytest.mark.parametrize("episodes", [1, 3])
 def test_a_restored_object_goes_on_bit_for_bit(
     finished: OnlineSAC, episodes: int, eager: None
 ) -> None:
@@ -125,9 +119,7 @@ def test_a_restored_object_goes_on_bit_for_bit(
     second.restore(everything(first), first.counters())
     while not second.done:
         second.step()
-    found = everything(second)
-    for name, values in everything(finished).items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    np.testing.assert_equal(everything(second), everything(finished))
     assert second.train_steps == finished.train_steps
 
 
@@ -140,7 +132,7 @@ def test_state_is_not_given_within_an_episode() -> None:
 
 def test_each_reset_has_a_seed_of_its_own() -> None:
     aim = Aim()
-    algorithm = OnlineSAC(aim, config(), seed=2)
+    algorithm = OnlineSAC(aim, config(warm_up=12), seed=2)
     for _ in range(12):
         algorithm.step()
     assert aim.seeds == [reset_seed(2, episode) for episode in range(3)]
@@ -151,7 +143,7 @@ def test_weights_that_are_not_finite_end_the_training() -> None:
     algorithm = OnlineSAC(Aim(), config())
     for variable in algorithm.policy.variables:
         variable.assign(np.full(variable.shape, np.nan))
-    for _ in range(20):
+    for _ in range(8):
         algorithm.step()
-    with pytest.raises(DivergenceError, match="no longer finite after 20 steps"):
+    with pytest.raises(DivergenceError, match="no longer finite after 8 steps"):
         algorithm.step()

@@ -3,14 +3,6 @@
 import pytest
 
 from mopo_tf2.config import EnsembleConfig
-from tests.eager import eagerly
-
-
-@pytest.fixture
-def eager():
-    """Run the test without compilation."""
-    with eagerly():
-        yield
 
 
 @pytest.fixture(scope="session")

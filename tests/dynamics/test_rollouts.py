@@ -2,29 +2,9 @@
 
 import numpy as np
 
-from mopo_tf2.dynamics.model_env import ModelStep
 from mopo_tf2.dynamics.rollouts import branched_rollouts
 from mopo_tf2.progress import NoProgress
-
-
-class Countdown:
-    """A model whose state goes down by the action and ends at 0; rewards are 10 minus 1."""
-
-    def __init__(self):
-        self.deterministic = []
-
-    def step(self, observations, actions, random_state, *, deterministic=False):
-        self.deterministic.append(deterministic)
-        next_observations = observations.astype(np.float64) - actions
-        rows = len(observations)
-        raw, penalties = np.full((rows, 1), 10.0), np.ones((rows, 1), np.float32)
-        ends = next_observations[:, :1] <= 0
-        means = np.zeros((rows, 2), np.float32)
-        return ModelStep(next_observations, raw - penalties, ends, raw, penalties, means, means)
-
-
-def one(observations):
-    return np.ones((len(observations), 1), np.float32)
+from tests.countdown import Countdown, one
 
 
 def roll(starts, length, policy=one, model=None, **options):

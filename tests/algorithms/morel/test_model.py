@@ -59,18 +59,6 @@ def test_training_learns_rewards_and_residuals(transitions):
     np.testing.assert_allclose(successors[0, :, 1], transitions.next_observations[:, 1], atol=1.0)
 
 
-def test_prediction_is_state_plus_unscaled_output(transitions):
-    ensemble = residual()
-    inputs, targets = format_samples(transitions)
-    ensemble.fit_transformations(inputs, targets)
-    for layer in ensemble.network.dense_layers:
-        layer.kernel.assign(0.0 * layer.kernel)
-    rewards, successors = ensemble.predict(transitions.observations, transitions.actions)
-    np.testing.assert_allclose(rewards, np.full((3, 600), targets[:, 0].mean()), rtol=1e-5)
-    expected = transitions.observations + targets[:, 1:].mean(axis=0)
-    np.testing.assert_allclose(successors[1], expected, rtol=1e-5, atol=1e-5)
-
-
 def test_no_holdout_reports_the_loss_on_the_data(transitions, eager):
     few = Transitions(*(column[:10] for column in transitions))  # fewer than a batch
     trainer = ResidualTrainer(residual(), **{**SETTINGS, "holdout_ratio": 0.0})

@@ -8,31 +8,15 @@ from mopo_tf2.algorithms.morel.npg import (
     NaturalGradient,
     ValueBaseline,
     baseline_features,
-    conjugate_gradient,
-    discounted_sums,
     flat,
     generalised_advantages,
-    next_values,
     normalised,
     path_mask,
     policy_rows,
 )
-from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy, gaussian_kl
+from mopo_tf2.networks.unsquashed_policy import UnsquashedGaussianPolicy
 
 ROWS, OBS_DIM, ACT_DIM, DAMPING = 50, 3, 2, 1e-3
-
-
-def test_discounted_sums_by_hand():
-    values = np.array([[1.0, 0.0], [2.0, 4.0], [3.0, 0.0]])
-    expected = [[1 + 0.5 * (2 + 0.5 * 3), 2.0], [3.5, 4.0], [3.0, 0.0]]
-    np.testing.assert_allclose(discounted_sums(values, 0.5), expected)
-
-
-def test_value_behind_the_end_is_zero_only_if_the_path_terminated():
-    values = np.array([[1.0, 10.0], [2.0, 20.0], [99.0, 30.0]])
-    following = next_values(values, np.array([2, 3]), np.array([True, False]))
-    np.testing.assert_array_equal(following[:2, 0], [2.0, 0.0])
-    np.testing.assert_array_equal(following[:, 1], [20.0, 30.0, 30.0])
 
 
 def slow_advantages(rewards, values, is_terminated, discount, gae_lambda):
@@ -171,45 +155,6 @@ def improver(policy, **changes):
     return NaturalGradient(policy, **settings)
 
 
-def test_conjugate_gradient_solves_a_dense_system():
-    randoms = np.random.RandomState(0)
-    factor = randoms.normal(size=(8, 8))
-    matrix = tf.constant(factor @ factor.T + np.eye(8), tf.float32)
-    right_side = tf.constant(randoms.normal(size=8), tf.float32)
-    solution = conjugate_gradient(lambda v: tf.linalg.matvec(matrix, v), right_side, 50)
-    expected = np.linalg.solve(matrix.numpy().astype(np.float64), right_side.numpy())
-    np.testing.assert_allclose(solution, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_gradient_is_the_mean_of_advantage_times_score(policy, data, rows):
-    observations, actions, advantages = data
-    gradient = improver(policy).gradient(rows[0], tf.constant(rows[1]))
-    expected = (advantages[:, None] * scores(policy, observations, actions)).mean(axis=0)
-    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
-
-
-def test_fisher_vector_product_matches_the_dense_fisher(policy, data, rows):
-    fisher = dense_fisher(policy, data[0])
-    vector = np.random.RandomState(2).normal(size=len(fisher)).astype(np.float32)
-    product = improver(policy).fisher_vector_product(rows[0], tf.constant(rows[1]), vector)
-    np.testing.assert_allclose(product, fisher @ vector, rtol=1e-4, atol=1e-5)
-
-
-def test_fisher_vector_product_is_the_hessian_of_the_kl(policy, data, rows):
-    observations = data[0]
-    old_mean, old_log_std = policy(observations), tf.identity(policy.log_std.value)
-    vector = np.random.RandomState(3).normal(size=len(flat(values_of(policy)))).astype(np.float32)
-    with tf.GradientTape() as outer:
-        with tf.GradientTape() as inner:
-            kl = tf.reduce_mean(
-                gaussian_kl(old_mean, old_log_std, policy(observations), policy.log_std.value)
-            )
-        slope = tf.tensordot(flat(inner.gradient(kl, values_of(policy))), vector, 1)
-    expected = flat(outer.gradient(slope, values_of(policy)))
-    product = improver(policy).fisher_vector_product(rows[0], tf.constant(rows[1]), vector)
-    np.testing.assert_allclose(product, expected, rtol=1e-3, atol=1e-5)
-
-
 def test_step_moves_by_the_dense_solution(policy, data, rows):
     observations, actions, advantages = data
     before = flat(values_of(policy)).numpy()
@@ -224,7 +169,7 @@ def test_step_moves_by_the_dense_solution(policy, data, rows):
 
 
 def test_small_step_improves_the_surrogate(eager, policy, data, rows):
-    result = improver(policy, step_size=1e-4).step(*rows)
+    result = improver(policy, step_size=1e-4, iterations=10).step(*rows)
     assert float(result.surrogate_before) == pytest.approx(data[2].mean(), abs=1e-5)
     assert float(result.surrogate_after) > float(result.surrogate_before)
     assert float(result.kl) == pytest.approx(0.5 * 1e-4, rel=0.1)  # half of delta
@@ -243,5 +188,5 @@ def test_rows_that_fill_up_and_chunks_not_in_use_have_no_part(data, policy):
 
 def test_log_std_does_not_fall_below_its_minimum(eager, policy, rows):
     policy.min_log_std = -0.3
-    improver(policy, step_size=1.0).step(*rows)
+    improver(policy, step_size=1.0, iterations=5).step(*rows)
     assert policy.log_std.numpy().min() >= np.float32(-0.3)
