@@ -1,12 +1,14 @@
-"""What the tests of the project's documents share: tables of a page, names of a module."""
+"""The project's pages and docstrings as data: tables, defined names, citations of the original."""
 
 import ast
 import functools
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+CITED = "Original:"
 
 
 class Table(NamedTuple):
@@ -17,10 +19,10 @@ class Table(NamedTuple):
     rows: list[tuple[str, ...]]
 
 
-def tables(text):
+def tables(page):
     """Every table of a page. A row with another number of cells than its header is an error."""
     found, heading, open_table = [], "", False
-    for line in text.splitlines():
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             heading = line.lstrip("# ").strip("` ")
         cells = tuple(cell.strip() for cell in line.strip("|").split("|"))
@@ -34,13 +36,6 @@ def tables(text):
                 raise ValueError(f"a row of {len(cells)} cells under {found[-1].header}: {line}")
             found[-1].rows.append(cells)
     return found
-
-
-def code_names(cell):
-    """The names of a cell, which must hold nothing but `a`, `b`, `c`."""
-    if not re.fullmatch(r"`[^`]+`(, `[^`]+`)*", cell):
-        raise ValueError(f"expected `name`, `name`, ..., got {cell!r}")
-    return re.findall(r"`([^`]+)`", cell)
 
 
 def python_files(*folders):
@@ -68,9 +63,37 @@ def defined_names(body, prefix=""):
         yield from (prefix + target.id for target in targets if isinstance(target, ast.Name))
 
 
-def is_there(place):
-    """Whether `file` or `file:Class.method` is in the project."""
-    path, _, name = place.partition(":")
-    if not (ROOT / path).is_file():
-        return False
-    return not name or name in defined_names(parsed(ROOT / path)[1].body)
+def original_definitions(*parts):
+    """Definitions by file, of the named parts of original_index.json or of all of them."""
+    index = json.loads((ROOT / "parity" / "original_index.json").read_text(encoding="utf-8"))
+    return {
+        path: set(entry["definitions"])
+        for part in parts or index
+        for path, entry in index[part]["files"].items()
+    }
+
+
+def citations(tree):
+    """(owner, place) of every place that a module's docstrings cite; owner is `Class.method`.
+
+    A citation goes from its mark to the end of its paragraph; places are separated by ";", a
+    remark in parentheses may follow a place.
+    """
+    for owner, text in _docstrings(tree, ""):
+        for after in text.split(CITED)[1:]:
+            paragraph = " ".join(re.split(r"\n\s*\n", after, maxsplit=1)[0].split())
+            for item in paragraph.split(";"):
+                place = item.strip().removesuffix(".")
+                yield owner, re.sub(r"(?<=\S) \([^()]*\)$", "", place) if "/" in place else place
+
+
+def _docstrings(node, owner):
+    """Yield every string that stands by itself as a statement, with what it describes."""
+    for child in ast.iter_child_nodes(node):
+        name = owner
+        if isinstance(child, ast.ClassDef | ast.FunctionDef):
+            name = f"{owner}.{child.name}".strip(".")
+        value = getattr(child, "value", None) if isinstance(child, ast.Expr) else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield owner, value.value
+        yield from _docstrings(child, name)
