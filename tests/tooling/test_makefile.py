@@ -109,25 +109,9 @@ def test_demo_takes_the_core_lock_and_runs_the_command(tmp_path):
     assert checkout.installations() == ["core.lock", "."]
 
 
-def test_demo_uses_a_full_install_that_is_there(checkout):
-    assert checkout.make("demo").stdout.splitlines() == ["mopo-tf2 demo"]
-    assert checkout.installations() == []
-
-
 def test_a_copied_checkout_installs_itself(checkout):
     copy = checkout.folder / "copy"
     shutil.copytree(checkout.folder, copy, ignore=lambda *_: {"copy"})
     moved = Checkout(copy)
     moved.make("install")
     assert moved.installations() == ["full.lock", "."]
-
-
-def test_a_broken_virtual_environment_is_made_anew(checkout):
-    (checkout.folder / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")
-    (checkout.folder / "full.lock").write_text("changed==1.0\n")
-    assert checkout.make("install").returncode == 0
-
-
-def test_help_is_the_default_and_lists_every_public_target(checkout):
-    listed = {line.split()[1] for line in checkout.make().stdout.splitlines()}
-    assert {"install", "demo", "test", "check", "parity", "bench", "test-env", "clean"} <= listed

@@ -63,23 +63,16 @@ def name_in_wheel(path, copy):
     return name if name.startswith("mopo_tf2/") else f"mopo_tf2/{name}"
 
 
-def test_the_only_package_of_the_wheel_is_mopo_tf2(names):
+def test_the_wheel_holds_every_module_but_the_recorder_and_all_data_in_mopo_tf2(copy, names):
     assert {name.split("/")[0] for name in names} == {"mopo_tf2"}
-
-
-def test_every_module_is_in_the_wheel_and_the_recorder_is_not(copy, names):
-    recorder = copy / "parity" / "record"
     modules = {path for source in SOURCES for path in (copy / source).rglob("*.py")}
-    expected = {path for path in modules if not path.is_relative_to(recorder)}
+    recorder = {path for path in modules if path.is_relative_to(copy / "parity" / "record")}
     found = {name for name in names if name.endswith(".py")}
-    assert found == {name_in_wheel(path, copy) for path in expected}
-
-
-@pytest.mark.parametrize("pattern", DATA)
-def test_data_are_in_the_wheel(copy, names, pattern):
-    files = [path for path in copy.glob(pattern) if path.is_file()]
-    assert files
-    assert [path for path in files if name_in_wheel(path, copy) not in names] == []
+    assert found == {name_in_wheel(path, copy) for path in modules - recorder}
+    for pattern in DATA:
+        files = [path for path in copy.glob(pattern) if path.is_file()]
+        assert files, pattern
+        assert [path for path in files if name_in_wheel(path, copy) not in names] == []
 
 
 @pytest.fixture(scope="module")
