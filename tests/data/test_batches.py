@@ -1,9 +1,9 @@
-"""Rows for rollouts and for SAC: how many of each, in which order drawn."""
+"""Mixed batches: how many rows of each pool, in which order drawn."""
 
 import numpy as np
 import pytest
 
-from mopo_tf2.data.batches import mixed_batches, rollout_starts
+from mopo_tf2.data.batches import mixed_batches
 from mopo_tf2.data.replay_pool import ReplayPool
 from mopo_tf2.types import Transitions
 
@@ -28,11 +28,6 @@ def draw(count=1, batch_size=256, real_ratio=0.05, seed=0, model_pool=None):
     return batches.rewards[:, :, 0]
 
 
-def test_rollout_starts_are_drawn_with_replacement():
-    starts = rollout_starts(pool_of_numbers(0, 5), 9, np.random.RandomState(2))
-    np.testing.assert_array_equal(starts[:, 0], np.random.RandomState(2).randint(0, 5, 9))
-
-
 def test_five_per_cent_of_256_rows_are_12_real_ones_and_they_come_first():
     (numbers,) = draw()
     assert (numbers[:12] < 50).all()
@@ -47,16 +42,9 @@ def test_batches_are_drawn_one_by_one_real_rows_before_model_rows():
     np.testing.assert_array_equal(draw(count=3, batch_size=8, real_ratio=0.25, seed=7), rows)
 
 
-def test_real_ratio_of_one_never_draws_from_the_model_pool():
-    numbers = draw(count=2, batch_size=8, real_ratio=1.0, model_pool=ReplayPool(5, 1, 1))
-    assert numbers.shape == (2, 8)
-    assert (numbers < 50).all()
-
-
-def test_real_ratio_of_zero_takes_model_rows_only():
+def test_the_model_pool_may_be_empty_only_if_every_row_is_real():
+    empty = ReplayPool(5, 1, 1)
+    assert (draw(real_ratio=1.0, model_pool=empty) < 50).all()
     assert (draw(real_ratio=0.0) >= 1000).all()
-
-
-def test_an_empty_model_pool_is_an_error_if_its_rows_are_needed():
     with pytest.raises(ValueError, match="empty ReplayPool"):
-        draw(model_pool=ReplayPool(5, 1, 1))
+        draw(model_pool=empty)

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from mopo_tf2.data.datasets import load_dataset
-from mopo_tf2.data.minari import read_minari, task_of
+from mopo_tf2.data.minari import read_minari
 from mopo_tf2.errors import InputError
 
 # Minari warns that a dataset written from arrays names no environment.
@@ -113,8 +113,3 @@ def test_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(InputError, match=r"pip install 'mopo-tf2\[minari\]'"):
         read_minari(DATASET_ID)
-
-
-def test_task_is_that_of_the_id():
-    assert task_of("mujoco/hopper/expert-v0") == "hopper"
-    assert task_of("D4RL/door/human-v2") is None

@@ -27,16 +27,11 @@ def table(rows=5, **changes):
     return {name: value for name, value in {**columns, **changes}.items() if value is not None}
 
 
-def test_softlearning_checkpoints_are_read_in_the_order_of_their_numbers():
-    transitions, used = read_softlearning(FILES / "softlearning")
-    assert len(transitions.rewards) == 120
-    order = [file.parent.name for file in used]
-    assert order == ["checkpoint_50", "checkpoint_100", "checkpoint_150"]
-
-
-def test_softlearning_stops_after_the_checkpoint_that_reaches_the_limit():
-    _, used = read_softlearning(FILES / "softlearning", max_size=41)
-    assert [file.parent.name for file in used] == ["checkpoint_50", "checkpoint_100"]
+@pytest.mark.parametrize(("max_size", "count"), [(None, 3), (41, 2)])
+def test_softlearning_checkpoints_are_read_by_their_numbers_up_to_the_limit(max_size, count):
+    _, used = read_softlearning(FILES / "softlearning", max_size=max_size)
+    order = ["checkpoint_50", "checkpoint_100", "checkpoint_150"]
+    assert [file.parent.name for file in used] == order[:count]
 
 
 def test_folder_without_checkpoints_is_refused(tmp_path):

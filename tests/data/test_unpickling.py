@@ -41,14 +41,6 @@ def test_arrays_scalars_and_containers_come_back_equal(tmp_path, protocol, zippe
         assert read[name] == value[name]
 
 
-def test_names_of_both_numpy_generations_are_admitted(tmp_path):
-    new = pickle.dumps(np.arange(3), protocol=2)
-    assert b"numpy._core.multiarray" in new
-    old = new.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    for content in (new, old):
-        np.testing.assert_array_equal(load_pickle(write(tmp_path / "a.pkl", content)), [0, 1, 2])
-
-
 def test_pickle_of_python_2_is_read(tmp_path):
     # cPickle.dumps({'rewards': numpy.array([1., 2.])}, 2) under Python 2.7, written out by hand.
     raw = np.array([1.0, 2.0]).tobytes()
@@ -113,6 +105,9 @@ def test_forged_flags_of_a_dtype_are_ignored(tmp_path):
     assert array.dtype.flags == np.dtype(np.float64).flags
 
 
+CUT = pickle.dumps([1.5] * 1000)[:-20]
+
+
 def built_twice():
     content = pickle.dumps(np.zeros(3), protocol=2)
     return content[:-1] + content[content.index(b"(K\x01K\x03\x85") : -1] + b"."
@@ -141,17 +136,7 @@ def test_forged_pickles_are_refused(tmp_path, content, message):
         load_pickle(write(tmp_path / "file.pkl", content))
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        None,
-        b"",
-        b"hello",
-        pickle.dumps([1.5] * 100)[:-20],
-        gzip.compress(pickle.dumps([1.5] * 1000), mtime=0)[:-12],
-    ],
-    ids=["missing", "empty", "text", "cut short", "gzip cut short"],
-)
+@pytest.mark.parametrize("content", [None, b"", b"hello", CUT, gzip.compress(CUT, mtime=0)[:-12]])
 def test_missing_and_damaged_files_are_refused_by_their_path(tmp_path, content):
     if content is not None:
         write(tmp_path / "file.pkl", content)
