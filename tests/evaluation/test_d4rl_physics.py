@@ -1,6 +1,5 @@
-"""The rewritten models against MuJoCo 2.1.0 and against inertias in closed form."""
+"""The rewritten models against MuJoCo 2.1.0. Their steps are compared by parity."""
 
-import math
 from pathlib import Path
 
 import gymnasium
@@ -8,13 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mopo_tf2.evaluation.d4rl_physics import (
-    Inertia,
-    combined_inertia,
-    old_capsule_inertia,
-    sphere_inertia,
-    with_old_inertias,
-)
+from mopo_tf2.evaluation.d4rl_physics import with_old_inertias
 
 RECORDING = Path(__file__).resolve().parents[2] / "parity/recordings/environment_steps.npz"
 ASSETS = Path(gymnasium.__file__).parent / "envs/mujoco/assets"
@@ -51,28 +44,6 @@ def test_rewriting_changes_nothing_but_mass_properties(task, model):
     same = "geom_size geom_pos geom_friction geom_margin jnt_range jnt_pos actuator_gear"
     for name in same.split():
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name), err_msg=name)
-
-
-def test_old_capsule_counts_as_a_cylinder_longer_by_one_radius():
-    inertia = old_capsule_inertia(0.1, 0.45, 1000.0, np.zeros(3), np.array([0.0, 0.0, 1.0]))
-    # A cylinder of length 1 and radius 0.1.
-    assert inertia.mass == pytest.approx(10.0 * math.pi)
-    expected = inertia.mass * np.diag([1.03 / 12, 1.03 / 12, 0.01 / 2])
-    np.testing.assert_allclose(inertia.tensor, expected, rtol=1e-14)
-
-
-def test_sphere_has_two_fifths_m_r_squared():
-    inertia = sphere_inertia(0.5, 6.0 / math.pi, np.ones(3))
-    assert inertia.mass == pytest.approx(1.0)
-    np.testing.assert_allclose(inertia.tensor, 0.1 * np.eye(3), rtol=1e-14)
-
-
-def test_combined_inertia_of_two_points_is_that_of_a_dumbbell():
-    points = [Inertia(1.0, np.array([x, 0.0, 0.0]), np.zeros((3, 3))) for x in (1.0, 3.0)]
-    body = combined_inertia(points)
-    assert body.mass == 2.0
-    np.testing.assert_array_equal(body.centre, [2.0, 0.0, 0.0])
-    np.testing.assert_allclose(body.tensor, np.diag([0.0, 2.0, 2.0]), atol=1e-15)
 
 
 def test_margins_are_halved_only_when_asked_for():

@@ -35,11 +35,19 @@ def half(observations):
 
 
 def test_returns_lengths_and_ends_are_those_of_each_environment():
-    environments = [Counter(4), Counter(100), Counter(2, truncates=True)]
-    episodes = run_episodes(half, environments, [1, 2, 3], max_path_length=10)
-    np.testing.assert_array_equal(episodes.returns, [2.0, 5.0, 1.0])
-    np.testing.assert_array_equal(episodes.lengths, [4, 10, 2])
-    np.testing.assert_array_equal(episodes.terminated, [True, False, False])
+    environments, reported = [Counter(4), Counter(100), Counter(2, truncates=True), Counter(10)], []
+    episodes = run_episodes(
+        half,
+        environments,
+        [1, 2, 3, 4],
+        max_path_length=10,
+        on_step=lambda *step: reported.append(step),
+    )
+    np.testing.assert_array_equal(episodes.returns, [2.0, 5.0, 1.0, 5.0])
+    np.testing.assert_array_equal(episodes.lengths, [4, 10, 2, 10])
+    # The last allowed step may terminate.
+    np.testing.assert_array_equal(episodes.terminated, [True, False, False, True])
+    assert reported == [(step, 10) for step in range(1, 11)]
 
 
 def test_policy_is_called_once_a_step_with_the_running_episodes_only():
@@ -52,19 +60,6 @@ def test_policy_is_called_once_a_step_with_the_running_episodes_only():
 
     run_episodes(policy, [Counter(1), Counter(3)], [10, 20], max_path_length=5)
     assert seen == [[[10, 0], [20, 0]], [[20, 1]], [[20, 2]]]
-
-
-def test_last_allowed_step_may_terminate():
-    episodes = run_episodes(half, [Counter(5)], [0], max_path_length=5)
-    assert episodes.terminated.tolist() == [True]
-
-
-def test_steps_done_are_reported():
-    reported = []
-    run_episodes(
-        half, [Counter(2)], [0], max_path_length=9, on_step=lambda *step: reported.append(step)
-    )
-    assert reported == [(1, 9), (2, 9)]
 
 
 def test_actions_are_rescaled_to_the_bounds_of_each_environment():
@@ -102,15 +97,8 @@ def test_an_episode_does_not_depend_on_its_companions():
     assert len(set(together.returns)) == 3
 
 
-def test_environments_can_be_used_again():
-    environments = [make_environment("walker2d") for _ in range(2)]
-    first, second = (
-        run_episodes(lambda o: np.ones((len(o), 6)), environments, [1, 2]) for _ in range(2)
-    )
-    np.testing.assert_array_equal(first.returns, second.returns)
-
-
-def test_seeds_differ_between_episodes_epochs_and_runs():
+def test_seeds_are_a_function_of_run_and_epoch():
+    assert evaluation_seeds(7, 3, 10)[:4] == evaluation_seeds(7, 3, 4)
     seeds = [
         seed for run in (0, 1) for epoch in (0, 1) for seed in evaluation_seeds(run, epoch, 10)
     ]
@@ -118,19 +106,16 @@ def test_seeds_differ_between_episodes_epochs_and_runs():
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-def test_seeds_are_a_function_of_run_and_epoch():
-    assert evaluation_seeds(7, 3, 4) == evaluation_seeds(7, 3, 4)
-    assert evaluation_seeds(7, 3, 10)[:4] == evaluation_seeds(7, 3, 4)
-
-
-def test_unequal_numbers_of_seeds_and_environments_are_refused():
-    with pytest.raises(ValueError, match="as many seeds as environments, got 2 and 1"):
-        run_episodes(half, [Counter(1)], [0, 1])
-
-
-def test_actions_of_a_wrong_shape_are_refused():
-    with pytest.raises(ValueError, match=r"actions \(1, 1\), got \(1, 2\)"):
-        run_episodes(lambda o: np.zeros((1, 2)), [Counter(1)], [0])
+@pytest.mark.parametrize(
+    ("width", "seeds", "message"),
+    [
+        (1, [0, 1], "as many seeds as environments, got 2 and 1"),
+        (2, [0], r"actions \(1, 1\), got \(1, 2\)"),
+    ],
+)
+def test_unequal_numbers_are_refused(width, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        run_episodes(lambda observations: np.zeros((1, width)), [Counter(1)], seeds)
 
 
 def test_actions_that_are_not_finite_stop_with_the_step():

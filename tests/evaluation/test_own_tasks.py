@@ -9,7 +9,6 @@ import pytest
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import environment_info, make_environment
 from mopo_tf2.evaluation.gym_adapter import GymAdapter
-from mopo_tf2.own_functions import import_function
 
 MODULE = """
 import gymnasium
@@ -124,7 +123,3 @@ def test_unfit_task_is_one_clear_line(task, message):
 def test_render_mode_that_the_function_cannot_take_is_an_error():
     with pytest.raises(InputError, match="give the function an argument render_mode"):
         make_environment("own_robots:point", render_mode="rgb_array")
-
-
-def test_imported_function_is_the_one_named():
-    assert import_function("math:sqrt", "termination function")(9.0) == 3.0
