@@ -21,7 +21,7 @@ ARRAYS = {
     "key": np.arange(4, dtype=np.uint32),
     "log_alpha": np.float32(0.25),
 }
-METADATA = {"epoch": 3, "elites": [2, 0], "nested": {"loss": 0.1, "none": None}}
+METADATA = {"epoch": 3, "elites": [2, 0], "nested": {"loss": float("nan"), "none": None}}
 
 
 class Bomb:
@@ -37,16 +37,11 @@ class Bomb:
 def test_arrays_and_metadata_come_back_as_they_were_saved(tmp_path):
     save_arrays(tmp_path / "deep" / "file.npz", ARRAYS, METADATA)
     arrays, metadata = load_arrays(tmp_path / "deep" / "file.npz")
-    assert metadata == METADATA
-    assert set(arrays) == set(ARRAYS)
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(array, ARRAYS[name])
-        assert array.dtype == ARRAYS[name].dtype
-
-
-def test_nan_in_the_metadata_comes_back(tmp_path):
-    save_arrays(tmp_path / "file.npz", {}, {"val_loss": float("nan")})
-    assert np.isnan(load_arrays(tmp_path / "file.npz")[1]["val_loss"])
+    np.testing.assert_equal(metadata, METADATA)
+    np.testing.assert_equal(arrays, ARRAYS)
+    assert {name: a.dtype for name, a in arrays.items()} == {n: a.dtype for n, a in ARRAYS.items()}
+    with pytest.raises(InputError, match=r"expected the file .*gone\.npz, found none"):
+        load_arrays(tmp_path / "gone.npz")
 
 
 def test_an_error_while_writing_leaves_no_file(tmp_path, monkeypatch):
@@ -70,11 +65,6 @@ def test_an_error_while_writing_keeps_the_file_of_before(tmp_path):
         save_arrays(path, {"unfit": np.array([object()])}, METADATA)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_missing_file_is_an_error_that_names_it(tmp_path):
-    with pytest.raises(InputError, match=r"expected the file .*gone\.npz, found none"):
-        load_arrays(tmp_path / "gone.npz")
 
 
 def test_a_flipped_byte_is_refused_or_has_no_effect(tmp_path):
@@ -129,7 +119,9 @@ def test_a_file_with_an_object_array_is_refused_without_unpickling_it(tmp_path):
 
 
 def test_the_last_two_checkpoints_and_other_files_are_kept(tmp_path):
+    assert load_checkpoint(tmp_path / "no_such_folder") is None
     (tmp_path / "epoch_final.npz").write_bytes(b"something else")
+    assert load_checkpoint(tmp_path) is None
     for epoch in (20, 40, 60, 100_000):
         save_checkpoint(tmp_path, epoch, ARRAYS, {"epoch": epoch})
     kept = [path.name for path in checkpoints.checkpoints(tmp_path)]
@@ -138,20 +130,10 @@ def test_the_last_two_checkpoints_and_other_files_are_kept(tmp_path):
     assert (tmp_path / "epoch_final.npz").exists()
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_if_that_is_whole(tmp_path):
     save_checkpoint(tmp_path, 20, ARRAYS, {"epoch": 20})
     save_checkpoint(tmp_path, 40, ARRAYS, {"epoch": 40}).write_bytes(b"half")
     assert load_checkpoint(tmp_path)[1] == {"epoch": 20}
-
-
-def test_nothing_but_damaged_checkpoints_is_an_error_about_the_last(tmp_path):
-    for epoch in (20, 40):
-        save_checkpoint(tmp_path, epoch, ARRAYS, {}).write_bytes(b"half")
+    save_checkpoint(tmp_path, 20, ARRAYS, {}).write_bytes(b"half")
     with pytest.raises(InputError, match=r"epoch_00040\.npz is damaged"):
         load_checkpoint(tmp_path)
-
-
-def test_a_folder_without_checkpoints_gives_none(tmp_path):
-    (tmp_path / "epoch_final.npz").write_bytes(b"something else")
-    assert load_checkpoint(tmp_path) is None
-    assert load_checkpoint(tmp_path / "no_such_folder") is None

