@@ -1,11 +1,8 @@
 """The launcher: TensorBoard as it is, viskit as a stand-in for what the launcher replaces in it."""
 
 import argparse
-import contextlib
 import json
 import math
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,25 +18,11 @@ from experiments.run_folder import PROGRESS, VISKIT_RETURN, RunFolder
 from experiments.run_spec import build_spec
 from mopo_tf2.errors import InputError
 
-ROOT = Path(__file__).parents[2]
-COMMAND = """
-import argparse, sys
-from experiments.commands import view
-parser = argparse.ArgumentParser()
-view.add_parsers(parser.add_subparsers())
-options = parser.parse_args()
-sys.exit(options.command(options))
-"""
-
-
-def parser():
-    made = argparse.ArgumentParser()
-    view.add_parsers(made.add_subparsers())
-    return made
-
 
 def mopo_view(*arguments):
-    options = parser().parse_args(["view", *map(str, arguments)])
+    parser = argparse.ArgumentParser()
+    view.add_parsers(parser.add_subparsers())
+    options = parser.parse_args(["view", *map(str, arguments)])
     return options.command(options)
 
 
@@ -78,24 +61,15 @@ def frontend(monkeypatch):
 # viskit.
 
 
-def test_viskit_listens_on_loopback_without_a_debugger(frontend, run):
-    port = free_port()
+def test_viskit_serves_the_folder_on_loopback_and_evaluates_nothing(frontend, run):
+    port, evaluate = free_port(), frontend.safer_eval
     assert mopo_view(run.parent, "--port", port) == 0
     expected = {"host": "127.0.0.1", "port": port, "debug": False, "use_reloader": False}
     assert frontend.served == [expected]
-
-
-def test_viskit_reads_the_folder_that_was_named(frontend, run):
-    mopo_view(run.parent, "--port", free_port())
     assert sys.argv[1] == str(run.parent)
-
-
-def test_viskit_evaluates_nothing(frontend):
-    evaluators = [frontend.safer_eval]
-    view.restrain(frontend, 5000)
-    for evaluate in [*evaluators, frontend.safer_eval]:
+    for function in (evaluate, frontend.safer_eval):
         with pytest.raises(ValueError, match="switched off"):
-            evaluate("1+1")
+            function("1+1")
 
 
 @pytest.mark.parametrize("name", ["safer_eval", "main", "app"])
@@ -111,13 +85,6 @@ def test_without_viskit_the_error_names_its_installation_and_tensorboard(run, mo
     with pytest.raises(InputError) as caught:
         mopo_view(run, "--port", free_port())
     assert all(part in str(caught.value) for part in (view.INSTALL_VISKIT, "tensorboard"))
-
-
-def test_help_says_what_the_first_page_draws_and_how_to_tell_methods_apart(capsys):
-    with pytest.raises(SystemExit):
-        parser().parse_args(["view", "--help"])
-    text = capsys.readouterr().out
-    assert all(part in text for part in (VISKIT_RETURN, "copy of evaluation", '"method"'))
 
 
 # What viskit misreads.
@@ -160,31 +127,14 @@ def test_rows_that_viskit_misreads_are_named(run, text, fault):
     assert fault in found
 
 
-def test_warning_names_the_run_and_what_is_misread(frontend, run, capsys):
+@pytest.mark.usefixtures("frontend")
+def test_warning_names_the_run_and_what_is_misread(run, capsys):
     (run / "variant.json").write_text(json.dumps({"lr": None}))
     mopo_view(run.parent, "--port", free_port())
     assert f"viskit misreads {run}: variant.json: lr is null." in capsys.readouterr().err
 
 
 # TensorBoard.
-
-
-@contextlib.contextmanager
-def started(*arguments):
-    """``view`` as a process of its own, in a session of its own; nothing of it is left after."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "view", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def fetch(port):
@@ -198,23 +148,6 @@ def fetch(port):
             if time.monotonic() > end:
                 raise
             time.sleep(0.1)
-
-
-def wait_until(condition):
-    end = time.monotonic() + 60
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
-def processes_of(session):
-    """Ids of the processes of a session, without those that have ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, _, its_session, *_ = stat.read_text().rpartition(")")[2].split()
-            found += [int(stat.parent.name)] if int(its_session) == session and state != "Z" else []
-    return found
 
 
 def listening_addresses(port):
@@ -232,34 +165,24 @@ def listening_addresses(port):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_tensorboard_serves_on_loopback_only_and_ends_with_view(run):
+def test_tensorboard_serves_on_loopback_only_until_it_is_ended(run):
     port = free_port()
-    with started(run.parent, "--viewer", "tensorboard", "--port", port) as process:
+    command = [sys.executable, "-m", "mopo_tf2", "view", run.parent, "--viewer", "tensorboard"]
+    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
+    try:
         assert "TensorBoard" in fetch(port)
         assert listening_addresses(port) == {"0100007F"}
-        # To view alone, not to its group: the child has to be ended by view.
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
         assert process.wait(timeout=60) == 0
-        assert wait_until(lambda: processes_of(process.pid) == [])
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_tensorboard_starts_leaves_no_process(run, number):
-    with started(run, "--viewer", "tensorboard", "--port", free_port()) as process:
-        assert wait_until(lambda: len(processes_of(process.pid)) > 1)
-        process.send_signal(number)
-        assert process.wait(timeout=60) == 0
-        assert wait_until(lambda: processes_of(process.pid) == [])
+    finally:
+        process.kill()
 
 
 # Bad input.
 
 
 def test_port_that_is_taken_is_an_input_error(run):
-    with socket.socket() as other:
-        other.bind((view.LOOPBACK, 0))
-        other.listen()
+    with socket.create_server((view.LOOPBACK, 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(InputError, match=f"cannot listen on --port {port}"):
             mopo_view(run, "--port", port)
