@@ -125,7 +125,7 @@ def _lines(group: pd.DataFrame, beside: Comparison, seeds: set[Any]) -> Iterator
         "notes": [*_notes(group, counted, seeds), *beside.notes],
     }
     for name in STATISTICS:
-        mean, std = results.mean_std(counted[name]) if len(counted) else (math.nan, math.nan)
+        mean, std = results.mean_std(counted[name])
         values = {"statistic": name, "mean": mean, "std": std, "scores": counted[name].to_numpy()}
         yield common | values
 
@@ -168,11 +168,10 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if len(present) < len(alike):
             notes.append(f"{len(alike) - len(present)} of {len(alike)} tasks have no number")
         scores = [*present["scores"]]
-        low, high = results.stratified_bootstrap_interval(scores, np.random.RandomState(0))
+        iqm, low, high = results.interquartile_mean(scores, np.random.RandomState(0))
         yield {
             **dict(zip(["dataset", *kinds[1:], "statistic"], values, strict=True)),
-            **{"mean": present["mean"].mean(), "ci_low": low, "ci_high": high},
-            "iqm": results.interquartile_mean(np.concatenate(scores)),
+            **{"mean": present["mean"].mean(), "iqm": iqm, "ci_low": low, "ci_high": high},
             "published": present["published"].mean(skipna=False),
             **{"n_tasks": len(present), "has_unfinished": alike["has_unfinished"].max()},
             "notes": notes,

@@ -5,9 +5,8 @@ Nothing heavy is imported before a command runs, so that help and errors of inpu
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-PAPERS = "mopo-table1|mopo-table2|...|FILE.csv|none"
 
 
 def add_command(
@@ -45,3 +44,27 @@ def add_settings(add: Callable[..., Any], help: str) -> None:
         default=[],
         help=help,
     )
+
+
+def add_runs(add: Callable[..., Any]) -> None:
+    """Add the folders of runs, and ``--paper``; see ``published.read_published``."""
+    add("runs", type=Path, nargs="+", metavar="DIR", help="run folders, or folders of runs")
+    add(
+        "--paper",
+        default="mopo-table1",
+        metavar="mopo-table1|mopo-table2|...|FILE.csv|none",
+        help="published numbers (mopo-table1); a file has the columns dataset or task, method, "
+        "score or return, source",
+    )
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return the ``type`` of options that are whole numbers from ``least`` on."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            expected = f"expected a whole number from {least} on"
+            raise argparse.ArgumentTypeError(f"{expected}, got '{text}'")
+        return int(text)
+
+    return parse

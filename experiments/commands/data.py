@@ -9,8 +9,9 @@ from mopo_tf2.config_fields import parse_settings, replace, require
 from mopo_tf2.configs.field_help import class_help
 from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.configs.ood import OOD_TASKS
+from mopo_tf2.errors import InputError
 
-from . import add_command, add_settings
+from . import add_command, add_settings, whole
 
 _EPILOG = """the four kinds of D4RL's data, from nothing:
   mopo-tf2 collect hopper --out random.hdf5 --n 1000000
@@ -46,7 +47,7 @@ def add_parsers(commands: Any) -> None:
         "ant-straight (data of ant-angle), or module:function",
     )
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
-    add("--n", type=int, help="number of transitions (of --save policy: --steps)")
+    add("--n", type=whole(1), help="number of transitions (of --save policy: --steps)")
     add(
         "--policy",
         default="random",
@@ -62,7 +63,7 @@ def add_parsers(commands: Any) -> None:
     )
     add("--seed", type=int, default=0, help="of resets, actions and training (0)")
     add("--physics", choices=("d4rl", "gymnasium"), default="d4rl", help="(d4rl)")
-    add("--max-path-length", type=int, default=1000, help="steps of an episode (1000)")
+    add("--max-path-length", type=whole(1), default=1000, help="steps of an episode (1000)")
     add_settings(add, "set fields of SAC; they are listed below")
 
     tasks = " or ".join(task.environment for task in OOD_TASKS.values())
@@ -94,31 +95,28 @@ def add_parsers(commands: Any) -> None:
 
 def collect(options: argparse.Namespace) -> int:
     """Write a dataset."""
-    settings = parse_settings(options.settings)
-    sac = options.policy == "sac"
+    settings, is_sac = parse_settings(options.settings), options.policy == "sac"
     given = options.steps is not None or options.save is not None or bool(settings)
-    belong = "--steps, --save and --set belong to --policy sac, which needs --steps"
-    require(options.steps is not None if sac else not given, f"{belong}.")
-    require(sac or options.n is not None, "--n, the number of transitions, is missing.")
-    for name in ("n", "max_path_length"):
-        value = getattr(options, name)
-        require(value is None or value > 0, f"--{name.replace('_', '-')} must be positive.")
-    config = _sac_config(options, settings) if sac else None
+    belong = "--steps, --save and --set belong to --policy sac, which needs --steps."
+    require(options.steps is not None if is_sac else not given, belong)
+    require(is_sac or options.n is not None, "--n, the number of transitions, is missing.")
+    config = _sac_config(options, settings) if is_sac else None
     from ..collection import SACCollection
     from ..collection import collect as collect_task
     from ..training import Interrupted
 
-    common = {"seed": options.seed, "physics": options.physics}
-    if config is None:
-        common |= {"policy": options.policy, "max_path_length": options.max_path_length}
-        print(collect_task(options.task, options.out, options.n, **common), flush=True)
-        return 0
-    common |= {"save": options.save or "replay", "n": options.n}
+    how = {"n": options.n, "seed": options.seed, "physics": options.physics}
     try:
-        print(SACCollection(options.task, options.out, config, **common).run(), flush=True)
+        if config is None:
+            how |= {"policy": options.policy, "max_path_length": options.max_path_length}
+            summary = collect_task(options.task, options.out, **how)
+        else:
+            how["save"] = options.save or "replay"
+            summary = SACCollection(options.task, options.out, config, **how).run()
     except Interrupted as interrupted:
         print(interrupted, flush=True)
         return 130
+    print(summary, flush=True)
     return 0
 
 
@@ -126,9 +124,8 @@ def _sac_config(options: argparse.Namespace, settings: Mapping[str, str]) -> Onl
     of_rollouts = "--n is the number of rollout steps of --save policy; leave it out."
     require(options.save == "policy" or options.n is None, of_rollouts)
     own = {"steps": str(options.steps), "max_path_length": str(options.max_path_length)}
-    for name in own:
-        option = f"--{name.replace('_', '-')}"
-        require(name not in settings, f"give {option} instead of --set {name}.")
+    for name in own.keys() & settings.keys():
+        raise InputError(f"give --{name.replace('_', '-')} instead of --set {name}.")
     # Through settings, so that a warm-up below --steps can be set with it.
     return replace(OnlineSACConfig(steps=10**9), {**own, **settings})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mopo_tf2.errors import InputError
 
-from . import PAPERS, add_command
+from . import add_command, add_runs, whole
 
 _DESCRIPTION = """Runs of one task on one dataset: the return, with Q values, losses and penalties
 below. Several: a panel each with the published score, then penalty, rollouts and hold-out
@@ -29,12 +29,12 @@ def add_parsers(commands: Any) -> None:
     help = "draw learning curves, mean and spread over seeds"
     texts = {"description": _DESCRIPTION, "epilog": _EPILOG}
     add = add_command(commands, "plot", plot, help, **texts).add_argument
-    add("runs", type=Path, nargs="+", metavar="DIR", help="run folders, or folders of runs")
+    add_runs(add)
     add("--out", type=Path, metavar="FILE", help="picture (default curves.png)")
     add("--format", choices=("png", "pdf", "svg"), help="default: by the suffix of --out")
     help = "column of progress.csv (default: the return; of several datasets the score)"
     add("--key", metavar="COLUMN", help=help)
-    add("--smooth", type=_epochs, default=1, metavar="N", help="running mean over N epochs")
+    add("--smooth", type=whole(1), default=1, metavar="N", help="running mean over N epochs")
     help = """around the mean over seeds: minimum to maximum (default), standard deviation,
         standard error, or 95 %% bootstrap confidence interval of the mean"""
     add("--band", choices=("minmax", "std", "se", "ci"), default="minmax", help=help)
@@ -43,13 +43,11 @@ def add_parsers(commands: Any) -> None:
     several: Any = {"nargs": "+", "action": "extend", "default": [], "metavar": "LABEL=CSV"}
     help = "progress.csv files to draw beside runs on one dataset"
     add("--reference", type=_reference, help=help, **several)
-    add("--paper", default="mopo-table1", metavar=PAPERS, help="published scores (mopo-table1)")
 
     help = "write one page with table, curves, configuration, versions and data of some runs"
     add = add_command(commands, "report", report, help, description=_REPORT).add_argument
-    add("runs", type=Path, nargs="+", metavar="DIR", help="run folders, or folders of runs")
+    add_runs(add)
     add("--out", type=Path, default=Path("report.html"), help="page (default report.html)")
-    add("--paper", default="mopo-table1", metavar=PAPERS, help="published numbers (mopo-table1)")
     add("--include-unfinished", action="store_true", help="average unfinished and failed runs too")
     add("--title", metavar="TEXT", help="of the page (default: the names of the folders)")
 
@@ -76,12 +74,6 @@ def report(options: argparse.Namespace) -> int:
     how = {"paper": options.paper, "include_unfinished": options.include_unfinished}
     print(write_report(options.runs, options.out, title=options.title, **how), flush=True)
     return 0
-
-
-def _epochs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of epochs from 1 on, got '{text}'")
-    return int(text)
 
 
 def _size(text: str) -> tuple[float, float]:

@@ -4,12 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mopo_tf2.errors import InputError
+from mopo_tf2.config_fields import require
 
-from . import PAPERS, add_command
-
-_FORMATS = ("markdown", "csv", "latex", "json")
-_METRICS = ("score", "return", "model-return")
+from . import add_command, add_runs
 
 
 def add_parsers(commands: Any) -> None:
@@ -24,19 +21,15 @@ def add_parsers(commands: Any) -> None:
         "averaged. A published number stands beside runs on the same data only.",
     )
     add = parser.add_argument
-    add("runs", type=Path, nargs="+", metavar="DIR", help="folders with runs in them, or runs")
-    help = "published numbers (mopo-table1); a file has the columns dataset or task, method, "
-    help += "score or return, source"
-    add("--paper", default="mopo-table1", metavar=PAPERS, help=help)
-    form = parser.add_mutually_exclusive_group()
+    add_runs(add)
+    form = parser.add_mutually_exclusive_group().add_argument
     help = "(by --out's suffix .md, .csv, .tex, .json; else markdown)"
-    form.add_argument("--format", choices=_FORMATS, help=help)
-    help = "short for --format json"
-    form.add_argument("--json", dest="format", action="store_const", const="json", help=help)
+    form("--format", choices=("markdown", "csv", "latex", "json"), help=help)
+    form("--json", dest="format", action="store_const", const="json", help="the same as a format")
     add("--out", type=Path, metavar="FILE", help="write there instead of to the screen")
     help = "normalized score, raw return, or return in the learned model (that of --paper; "
     help += "without one the score; of runs without a simulator the last)"
-    add("--metric", choices=_METRICS, help=help)
+    add("--metric", choices=("score", "return", "model-return"), help=help)
     help = "average unfinished and failed runs too, marked with *"
     add("--include-unfinished", action="store_true", help=help)
 
@@ -48,15 +41,16 @@ def table(options: argparse.Namespace) -> int:
     from ..results import load
     from ..tables import SUFFIXES, make_table, render
 
-    out: Path | None = options.out
-    if out is not None and out.is_dir():
-        raise InputError(f"--out expects a file, but {out} is a folder: give a name in it.")
-    form = options.format or SUFFIXES.get(".md" if out is None else out.suffix.lower())
-    if form is None:
-        raise InputError(f"--out {out}: end it in {', '.join(SUFFIXES)}, or give --format.")
-    runs = load(options.runs)
-    made = make_table(runs, options.paper, options.metric, options.include_unfinished)
-    text = render(made, form)
+    out, form = options.out, options.format
+    if out is not None:
+        place = f"--out expects a file, but {out} is a folder: give a name in it."
+        require(not out.is_dir(), place)
+        form = form or SUFFIXES.get(out.suffix.lower())
+        require(
+            form is not None, f"--out {out}: end it in {', '.join(SUFFIXES)}, or give --format."
+        )
+    made = make_table(load(options.runs), options.paper, options.metric, options.include_unfinished)
+    text = render(made, form or "markdown")
     if out is None:
         print(text, end="", flush=True)
         return 0

@@ -185,8 +185,8 @@ SAC = ["collect", TASK, "--out", "x.hdf5", "--policy", "sac"]
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ([*COLLECT, "--n", "0"], "--n must be positive"),
-        ([*COLLECT, "--n", "5", "--max-path-length", "0"], "--max-path-length must be positive"),
+        ([*COLLECT, "--n", "0"], "--n: expected a whole number from 1"),
+        ([*COLLECT, "--n", "5", "--max-path-length", "0"], "--max-path-length: expected a whole"),
         ([*COLLECT, "--n", "5", "--seed", "-1"], "--seed must lie in"),
         (["collect", "hopper", "--out", "there.hdf5", "--n", "5"], "exists already"),
         (["collect", "hopper", "--out", "nowhere/x.hdf5", "--n", "5"], "no folder nowhere"),

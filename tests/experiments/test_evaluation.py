@@ -95,8 +95,8 @@ def test_a_film_that_cannot_be_drawn_does_not_lose_the_evaluation(tiny_run, tmp_
     [
         (["nowhere"], "expected a run folder nowhere"),
         (["."], "holds no policy yet"),
-        ([".", "--episodes", "0"], "--episodes must be positive"),
-        ([".", "--seed", "-1"], "--seed must not be negative"),
+        ([".", "--episodes", "0"], "--episodes: expected a whole number from 1"),
+        ([".", "--seed", "-1"], "--seed: expected a whole number from 0"),
         ([".", "--video", "a.avi"], ".mp4 or .gif, got a.avi"),
     ],
 )

@@ -374,66 +374,58 @@ def test_evaluations_stand_beside_the_rows_of_the_frame(tmp_path):
 # Statistics.
 
 
-def interval(tasks, seed=0, **options):
-    return results.stratified_bootstrap_interval(tasks, np.random.RandomState(seed), **options)
-
-
-def test_the_deviation_is_that_of_the_population():
-    # Mean (1 + 2 + 6) / 3 = 3; deviations -2, -1, 3; sqrt((4 + 1 + 9) / 3) = sqrt(14 / 3).
-    assert mean_std([1.0, 2.0, 6.0]) == pytest.approx((3.0, math.sqrt(14.0 / 3.0)))
-
-
-def test_one_seed_has_no_deviation():
-    assert mean_std([4.0]) == pytest.approx((4.0, NAN), nan_ok=True)
+def iqm(*tasks):
+    return results.interquartile_mean(tasks, np.random.RandomState(0))
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([7.0], 7.0),
+        # Deviations of the population: -2, -1, 3; sqrt((4 + 1 + 9) / 3) = sqrt(14 / 3).
+        ([1.0, 2.0, 6.0], (3.0, math.sqrt(14.0 / 3.0))),
+        ([4.0], (4.0, NAN)),
+        ([], (NAN, NAN)),
+    ],
+)
+def test_mean_and_deviation_over_seeds(values, expected):
+    assert mean_std(values) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        ([[7.0]], 7.0),
         # 3 scores: floor(3 / 4) = 0 are dropped.
-        ([1.0, 2.0, 6.0], 3.0),
+        ([[1.0, 2.0, 6.0]], 3.0),
         # 4 scores: one at either end; (2 + 6) / 2 = 4.
-        ([1000.0, 6.0, 2.0, -1000.0], 4.0),
+        ([[1000.0, 6.0, 2.0, -1000.0]], 4.0),
         # 7 scores: floor(7 / 4) = 1 at either end; (2 + 3 + 4 + 5 + 6) / 5 = 4.
-        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 70.0], 4.0),
+        ([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 70.0]], 4.0),
         # Tasks are pooled: (2 + 3 + 10 + 11) / 4, not the tasks' means.
         ([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 12.0, 13.0]], 6.5),
     ],
 )
-def test_the_interquartile_mean_is_that_of_the_middle_half(values, expected):
-    assert results.interquartile_mean(values) == pytest.approx(expected)
+def test_the_interquartile_mean_is_that_of_the_middle_half(tasks, expected):
+    assert iqm(*tasks)[0] == pytest.approx(expected)
+
+
+def test_the_interval_of_two_runs_lies_between_them():
+    # The means of the resamples are 0, 1/2 and 1 with probabilities 1/4, 1/2 and 1/4.
+    assert iqm([0.0, 1.0]) == (0.5, 0.0, 1.0)
 
 
 def test_resampling_stays_within_a_task():
     # Every resample holds 0 thrice and 8 thrice; (0 + 0 + 8 + 8) / 4 = 4. Without strata the
     # number of zeros would vary, and the interval would be wide.
-    assert interval([[0.0, 0.0, 0.0], [8.0, 8.0, 8.0]]) == (4.0, 4.0)
-
-
-def test_the_interval_of_two_runs_has_the_quantiles_of_their_four_resamples():
-    # A resample is (0, 0), (0, 1), (1, 0) or (1, 1), a quarter each; nothing is trimmed of two,
-    # so the means are 0, 1/2, 1 with 1/4, 1/2, 1/4: the 2.5 % and 97.5 % points are 0 and 1, the
-    # 30 % and 70 % points both 1/2.
-    assert interval([[0.0, 1.0]]) == (0.0, 1.0)
-    assert interval([[0.0, 1.0]], level=0.4) == (0.5, 0.5)
+    assert iqm([0.0, 0.0, 0.0], [8.0, 8.0, 8.0]) == (4.0, 4.0, 4.0)
 
 
 def test_the_interval_agrees_with_the_normal_approximation_for_many_runs():
     # 400 scores from a uniform law on [0, 1]. The trimmed mean of a quarter either side has the
     # asymptotic variance (4 / n) (1/96 + 1/32) = 1 / (6 n); 1.96 / sqrt(6 * 400) = 0.0400.
-    low, high = interval([(np.arange(400) + 0.5) / 400.0], resamples=4000)
+    _, low, high = iqm((np.arange(400) + 0.5) / 400.0)
     assert (low, high) == pytest.approx((0.46, 0.54), abs=0.004)
 
 
 def test_a_task_with_one_run_has_no_interval():
-    assert np.isnan(interval([[1.0, 2.0], [3.0]])).all()
-
-
-@pytest.mark.parametrize(
-    "function",
-    [mean_std, results.interquartile_mean, interval, lambda _: interval([[1.0, 2.0], []])],
-)
-def test_statistics_of_nothing_are_refused(function):
-    with pytest.raises(ValueError, match="at least one"):
-        function([])
+    assert np.isnan(iqm([1.0, 2.0], [3.0])[1:]).all()
