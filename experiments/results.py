@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -56,7 +55,7 @@ _NOT_A_SETTING = frozenset(
 _KIND = ["program", "method", "task", "dataset", "physics"]
 """What configurations must share for their settings to tell them apart."""
 _MAX_NAMES = 4
-_SEED_IN_NAME = re.compile(r"(?:^|[-_,:=/])seed[-_:=]?(\d+)")
+_SEED_IN_NAME = r".*(?:^|[-_,:=/])seed[-_:=]?(\d+)"
 
 
 def load(folders: Sequence[Path]) -> pd.DataFrame:
@@ -97,21 +96,17 @@ def load(folders: Sequence[Path]) -> pd.DataFrame:
     # An ensemble that other runs use is not a run without epochs.
     shared = {Path(source).resolve() for source in about["model_from"].dropna()}
     about = about[(about["epochs_done"] > 0) | ~about.index.isin(shared)].reset_index(drop=True)
-    in_name = (
-        about["run"].map(_SEED_IN_NAME.findall).map(lambda found: int(found[-1]) if found else None)
-    )
-    about["seed"] = about["seed"].where(about["seed"].notna(), in_name)
+    in_name = about["run"].str.extract(_SEED_IN_NAME, expand=False).astype(float)
+    about["seed"] = about["seed"].fillna(in_name)
     about["run"] = _numbered(about["run"], about["run"])
     about["group"], about["setting"] = _configurations(about)
     labels = map(label, about["program"], about["method"], about["setting"])
     about["label"] = pd.Series([*labels], dtype=object).where(about["described"], about["run"])
-    epochs = [
-        (run.folder.progress() if run.epochs_done else pd.DataFrame({"epoch": [math.nan]})).assign(
-            run=run.run
-        )
-        for run in about.itertuples()
-    ]
-    metrics = pd.concat(epochs).drop(columns=about.columns.drop("run"), errors="ignore")
+    tables = []
+    for run in about.itertuples():
+        table = run.folder.progress() if run.epochs_done else pd.DataFrame({"epoch": [math.nan]})
+        tables.append(table.assign(run=run.run))
+    metrics = pd.concat(tables).drop(columns=about.columns.drop("run"), errors="ignore")
     return about.infer_objects().merge(metrics, on="run")
 
 
