@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import h5py
@@ -38,14 +38,6 @@ RANDOM = "random"
 _SAC_REPORTS, _STEPS_PER_REPORT = 100, 100
 _CHECKPOINT_STEPS = 25_000
 """A checkpoint is written at the first end of an episode after so many steps of SAC."""
-
-
-class Dataset(NamedTuple):
-    """A file in D4RL's format: its columns [N, ...] by name, and its attributes."""
-
-    path: Path
-    columns: Columns
-    attributes: dict[str, Any]
 
 
 def collect(
@@ -104,8 +96,7 @@ def _policy_of(folder: str, environment: Environment, task: str, seed: int) -> P
     if about["environment"] not in (task, NO_ENVIRONMENT):
         warnings.warn(f"{run} was trained for {about['environment']}, not {task}.", stacklevel=3)
     use_device()
-    policy, _ = run.load_policy()
-    return policy.acting(1, seed)
+    return run.load_policy()[0].acting(1, seed)
 
 
 def _roll_out(
@@ -192,9 +183,9 @@ class SACCollection:
         write_json(self.folder.path / "collect.json", self.settings)
         if not algorithm.done:
             self._train(algorithm)
-        about = {"environment": self.attributes["task"], "epoch": algorithm.recorder.size}
+        about = {"environment": self.attributes["task"], "physics": self.attributes["physics"]}
         about |= {"method": "online-sac", "max_path_length": self.config.max_path_length}
-        about |= {"physics": self.attributes["physics"], "seed": self.seed}
+        about |= {"epoch": algorithm.recorder.size, "seed": self.seed}
         self.folder.write_policy(algorithm.policy, about)
         recorder = algorithm.recorder if self.save == "replay" else self._roll_out(algorithm)
         summary = _write_rows(self.out, recorder, self.attributes)
@@ -208,8 +199,9 @@ class SACCollection:
             require(not self.folder.has_policy, f"{gone}: remove the folder or change --out.")
             return None
         arrays, metadata = checkpoints.load_arrays(self.checkpoint)
-        for name, wanted in self.settings.items():
-            found = metadata.get("settings", {}).get(name)
+        settings = metadata.get("settings", {})
+        for name in self.settings:
+            found, wanted = settings.get(name), self.settings[name]
             require(
                 found == wanted,
                 f"{self.folder} holds an interrupted collection with "
@@ -219,11 +211,12 @@ class SACCollection:
         return arrays, metadata
 
     def _train(self, algorithm: "OnlineSAC") -> None:
-        recorder, total, title = algorithm.recorder, self.config.steps, f"SAC, {self.out.name}"
+        recorder, total = algorithm.recorder, self.config.steps
         first, began = recorder.size, time.monotonic()
         next_checkpoint = first + _CHECKPOINT_STEPS
         message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
-        with Interrupts(message) as interrupts, steps(title, total, _SAC_REPORTS) as report:
+        progress = steps(f"SAC, {self.out.name}", total, _SAC_REPORTS)
+        with Interrupts(message) as interrupts, progress as report:
             while not algorithm.done:
                 algorithm.step()
                 if algorithm.done or not recorder.size % _STEPS_PER_REPORT:
@@ -277,18 +270,18 @@ def relabel(path: Path, task: str, out: Path) -> str:
     require(task in RELABELLINGS, f"no rewards are known for --task {task}: give one of {known}.")
     rule = RELABELLINGS[task]
     _check_new_file(out)
-    _, columns, attributes = read_dataset(path)
-    source = str(attributes.get("task", "an unnamed task"))
-    fits, family = "task" not in attributes or source in rule.family, " or ".join(rule.family)
+    columns, attributes = read_dataset(path)
+    source, family = attributes.get("task", "an unnamed task"), " or ".join(rule.family)
+    fits = "task" not in attributes or source in rule.family
     require(fits, f"{path} is data of {source}: {task} needs data of {family}.")
     missing = ", ".join(name for name in rule.needs if name not in columns)
     advice = f"collect it with mopo-tf2 collect {rule.family[0]}"
     require(not missing, f"{path} has no column {missing}, which {task} needs: {advice}.")
-    rewards = rule.rewards(columns).astype(columns["rewards"].dtype)
-    relabelled = {**columns, "rewards": rewards.reshape(columns["rewards"].shape)}
+    old = columns["rewards"]
+    relabelled = {**columns, "rewards": rule.rewards(columns).astype(old.dtype).reshape(old.shape)}
     _write(out, relabelled, {**attributes, "task": task, "relabelled_from": source})
     return (
-        f"{source} -> {task}: {len(rewards):,} transitions -> {out}\n"
+        f"{source} -> {task}: {len(old):,} transitions -> {out}\n"
         f"before: {_returns_text(columns)}\nafter:  {_returns_text(relabelled)}"
     )
 
@@ -297,56 +290,44 @@ def join(paths: Sequence[Path], out: Path) -> str:
     """Write the rows of ``paths``, one file after the other; return a summary as text.
 
     The last row of each file ends an episode: unless it is terminal it is marked as a timeout.
-    Columns that not every file has are left out.
-
-    Args:
-        paths: at least two files of one task.
-        out: HDF5 file to write.
+    Columns and attributes that not every file has are left out.
 
     Raises:
-        InputError: if the files are of different tasks, physics or sizes, or ``out`` exists.
+        InputError: if the files are fewer than two, or of different tasks, physics or sizes, or
+            ``out`` exists.
     """
     require(len(paths) > 1, f"expected at least two files to join, got {len(paths)}.")
     _check_new_file(out)
-    first, *others = files = [read_dataset(path) for path in paths]
-    kept = [name for name in first.columns if all(name in other.columns for other in others)]
-    _refuse_unlike(files, kept)
-    closed = [_closed(file.columns) for file in files]
-    joined = {name: np.concatenate([columns[name] for columns in closed]) for name in kept}
+    parts, attributes = zip(*map(read_dataset, paths), strict=True)
+    kept = [name for name in parts[0] if all(name in columns for columns in parts)]
+    for name in ("task", "physics"):
+        _require_alike(paths, name, [about.get(name) for about in attributes])
+    for name in kept:
+        shapes = [f"of shape {columns[name].shape[1:]}" for columns in parts]
+        _require_alike(paths, name, shapes)
+    for columns in parts:
+        columns["timeouts"][-1] |= not columns["terminals"][-1]
+    joined = {name: np.concatenate([columns[name] for columns in parts]) for name in kept}
     shared = {
         name: value
-        for name, value in first.attributes.items()
-        if all(other.attributes.get(name) == value for other in others)
+        for name, value in attributes[0].items()
+        if all(about.get(name) == value for about in attributes)
     }
     _write(out, joined, {**shared, "joined": ", ".join(path.name for path in paths)})
     lines = [
         f"{path.name}: {len(columns['rewards']):,} transitions, {_returns_text(columns)}"
-        for path, columns in zip((*paths, out), (*closed, joined), strict=True)
+        for path, columns in zip((*paths, out), (*parts, joined), strict=True)
     ]
-    left_out = sorted({name for file in files for name in file.columns} - set(kept))
+    left_out = sorted({name for columns in parts for name in columns} - set(kept))
     if left_out:
         lines.append(f"left out, as not every file has them: {', '.join(left_out)}")
     return "\n".join([*lines, f"-> {out}"])
 
 
-def _refuse_unlike(files: Sequence[Dataset], names: Sequence[str]) -> None:
-    for name in ("task", "physics", *names):
-        found = {
-            f"of shape {file.columns[name].shape[1:]}"
-            if name in names
-            else file.attributes.get(name): file.path
-            for file in files
-        }
-        found.pop(None, None)
-        listing = ", ".join(f"{path} has {name} {value}" for value, path in found.items())
-        require(len(found) < 2, f"{listing}: only data of one task and physics can be joined.")
-
-
-def _closed(columns: Columns) -> Columns:
-    """Return the columns with an end of the episode at the last row."""
-    timeouts = columns["timeouts"].copy()
-    timeouts[-1] |= not columns["terminals"][-1]
-    return {**columns, "timeouts": timeouts}
+def _require_alike(paths: Sequence[Path], name: str, values: Sequence[Any]) -> None:
+    found = {value: path for path, value in zip(paths, values, strict=True) if value is not None}
+    listing = ", ".join(f"{path} has {name} {value}" for value, path in found.items())
+    require(len(found) < 2, f"{listing}: only data of one task and physics can be joined.")
 
 
 def _returns_text(columns: Columns) -> str:
@@ -377,8 +358,8 @@ def _write_rows(out: Path, recorder: Recorder, attributes: Mapping[str, Any]) ->
     return f"{recorder.size:,} transitions, {count} whole episodes{mean} -> {out}"
 
 
-def read_dataset(path: Path) -> Dataset:
-    """Read every column of a file in D4RL's format, and its attributes.
+def read_dataset(path: Path) -> tuple[Columns, dict[str, Any]]:
+    """Return every column [N, ...] of a file in D4RL's format by name, and its attributes.
 
     Columns with another number of rows than ``rewards`` (D4RL's ``metadata/*``) are left out.
 
@@ -394,5 +375,4 @@ def read_dataset(path: Path) -> Dataset:
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-        attributes = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
-    return Dataset(path, columns, attributes)
+        return columns, {name: np.asarray(value).tolist() for name, value in file.attrs.items()}

@@ -71,7 +71,7 @@ def rolled_out(task, n, policy=None, length=1000):
 
 
 def same(one, other):
-    ours, theirs = read_dataset(one).columns, read_dataset(other).columns
+    ours, theirs = read_dataset(one)[0], read_dataset(other)[0]
     return ours.keys() == theirs.keys() and all(
         np.array_equal(ours[name], theirs[name]) for name in ours
     )
@@ -80,7 +80,7 @@ def same(one, other):
 def test_file_has_the_columns_of_d4rl(tmp_path):
     answer = mopo("collect", "hopper", "--n", "30", "--out", tmp_path / "data.hdf5")
     assert answer.code == 0, answer.err
-    columns = read_dataset(tmp_path / "data.hdf5").columns
+    columns = read_dataset(tmp_path / "data.hdf5")[0]
     found = [f"{name} {values.dtype} {values.shape[1:]}" for name, values in columns.items()]
     assert sorted(found) == [
         *("actions float32 (3,)", "infos/qpos float64 (6,)", "infos/qvel float64 (6,)"),
@@ -91,7 +91,7 @@ def test_file_has_the_columns_of_d4rl(tmp_path):
 
 def test_rows_follow_from_the_stored_states_and_actions(tmp_path):
     collect("walker2d", tmp_path / "data.hdf5", 40)
-    columns = read_dataset(tmp_path / "data.hdf5").columns
+    columns = read_dataset(tmp_path / "data.hdf5")[0]
     replay: Any = make_environment("walker2d")
     replay.reset(seed=0)
     for row in range(40):
@@ -151,7 +151,7 @@ def test_seed_decides_and_is_written_with_task_and_physics(tmp_path):
     assert same(tmp_path / "a", tmp_path / "b")
     assert not same(tmp_path / "a", tmp_path / "c")
     written = {"task": "ant", "physics": "gymnasium", "seed": 2, "policy": "random"}
-    assert read_dataset(tmp_path / "c").attributes.items() >= written.items()
+    assert read_dataset(tmp_path / "c")[1].items() >= written.items()
 
 
 def test_progress_and_whole_episodes_are_reported(tmp_path):
@@ -216,7 +216,7 @@ def test_a_runs_policy_collects_data_of_its_own_task(tiny_run, tmp_path):
     out = tmp_path / "policy.hdf5"
     answer = mopo("collect", "halfcheetah", "--out", out, "--n", "20", "--policy", tiny_run)
     assert answer.code == 0, answer.err
-    columns = read_dataset(out).columns
+    columns = read_dataset(out)[0]
     act = RunFolder(tiny_run).load_policy()[0].acting(1, 0)
     expected = np.concatenate([act(row[np.newaxis]) for row in columns["observations"]])
     np.testing.assert_allclose(columns["actions"], expected, atol=1e-6)
@@ -262,7 +262,7 @@ def test_replay_buffer_is_a_dataset_in_order_of_time(finished):
     out, answer = finished
     assert answer.code == 0, answer.err
     assert "40 transitions, 8 whole episodes" in answer.out
-    _, columns, attributes = read_dataset(out)
+    columns, attributes = read_dataset(out)
     assert np.flatnonzero(columns["timeouts"]).tolist() == list(range(4, 40, 5))
     found = [attributes[name] for name in ("policy", "save", "sac_steps")]
     assert found == ["sac", "replay", 40]
@@ -276,7 +276,7 @@ def test_returns_are_kept_as_a_table(finished):
     assert list(table) == ["episode", "timesteps_total", "length", "return"]
     assert list(table["timesteps_total"]) == list(range(5, 41, 5))
     assert set(table["length"]) == {5}
-    expected = read_dataset(out).columns["rewards"].reshape(8, 5).sum(axis=1)
+    expected = read_dataset(out)[0]["rewards"].reshape(8, 5).sum(axis=1)
     np.testing.assert_allclose(table["return"], expected, rtol=1e-5)
 
 
@@ -329,7 +329,7 @@ def test_rollouts_are_sampled_from_the_trained_policy_and_survive_a_kill(tmp_pat
     whole, parted = tmp_path / "whole.hdf5", tmp_path / "parted.hdf5"
     options = ("--save", "policy", "--n", "33")
     collect_sac(whole, *options)
-    columns = read_dataset(whole).columns
+    columns = read_dataset(whole)[0]
     assert len(columns["rewards"]) == 33
     mode = RunFolder(Path(f"{whole}.run")).load_policy()[0].acting(1, 0)
     modes = np.concatenate([mode(row[np.newaxis]) for row in columns["observations"]])
@@ -391,7 +391,7 @@ def test_relabelled_rewards_are_those_of_stepping_the_task(tmp_path, collected, 
     source, out = tmp_path / "source.hdf5", tmp_path / "out.hdf5"
     collect(collected, source, 200, physics=physics, max_path_length=50)
     relabel(source, evaluated, out)
-    columns = read_dataset(out).columns
+    columns = read_dataset(out)[0]
     environment: Any = make_environment(evaluated, physics=physics)
     rewards = []
     ends = np.flatnonzero(columns["terminals"] | columns["timeouts"]) + 1
@@ -413,13 +413,13 @@ def test_relabelling_there_and_back_changes_the_rewards_alone(tmp_path):
     collect("halfcheetah-capped", first, 80)
     relabel(first, "halfcheetah-jump", second)
     relabel(second, "halfcheetah-capped", third)
-    before, between = read_dataset(first), read_dataset(second)
+    (before, old), (between, new) = read_dataset(first), read_dataset(second)
     assert same(first, third)
-    assert np.abs(between.columns["rewards"] - before.columns["rewards"]).max() > 0.1
-    for name in before.columns.keys() - {"rewards"}:
-        np.testing.assert_array_equal(before.columns[name], between.columns[name])
+    assert np.abs(between["rewards"] - before["rewards"]).max() > 0.1
+    for name in before.keys() - {"rewards"}:
+        np.testing.assert_array_equal(before[name], between[name])
     changed = {"task": "halfcheetah-jump", "relabelled_from": "halfcheetah-capped"}
-    assert between.attributes == before.attributes | changed
+    assert new == old | changed
 
 
 def test_batch_mean_and_max_are_printed_before_and_after(tmp_path):
@@ -460,7 +460,7 @@ def test_joined_rows_come_in_order_with_an_end_between_the_files(tmp_path):
     a = write(tmp_path / "a.hdf5", [1.0, 2.0, 3.0], terminals=np.array([0, 1, 0], bool))
     b = write(tmp_path / "b.hdf5", [4.0, 5.0], terminals=np.array([0, 1], bool))
     join([a, b], tmp_path / "c.hdf5")
-    columns = read_dataset(tmp_path / "c.hdf5").columns
+    columns = read_dataset(tmp_path / "c.hdf5")[0]
     np.testing.assert_array_equal(columns["rewards"], [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(columns["terminals"], [0, 1, 0, 0, 1])
     np.testing.assert_array_equal(columns["timeouts"], [0, 0, 1, 0, 0])
@@ -475,9 +475,9 @@ def test_joining_keeps_and_tells_what_the_files_share(tmp_path):
     assert "a.hdf5: 2 transitions, 1 episode, batch mean 3.0, batch max 3.0" in text
     assert "c.hdf5: 3 transitions, 2 episodes, batch mean 5.0, batch max 7.0" in text
     assert "left out, as not every file has them: infos/qpos" in text
-    joined = read_dataset(tmp_path / "c.hdf5")
-    assert "infos/qpos" not in joined.columns
-    assert joined.attributes == {"task": "ant", "joined": "a.hdf5, b.hdf5"}
+    joined, shared = read_dataset(tmp_path / "c.hdf5")
+    assert "infos/qpos" not in joined
+    assert shared == {"task": "ant", "joined": "a.hdf5, b.hdf5"}
 
 
 @pytest.mark.parametrize(
