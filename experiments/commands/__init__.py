@@ -4,29 +4,34 @@ Nothing heavy is imported before a command runs, so that help and errors of inpu
 """
 
 import argparse
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
 def add_command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], int], help: str, **texts: Any
+    commands: Any,
+    function: Callable[[argparse.Namespace], int],
+    *,
+    name: str | None = None,
+    epilog: str | Callable[[], str] | None = None,
 ) -> argparse.ArgumentParser:
-    """Add one command to the parser.
+    """Add one command to the parser; its help is the docstring of ``function``.
 
     Args:
         commands: the subparsers of ``mopo-tf2``.
-        name: of the command.
         function: takes the options, returns the exit code.
-        help: one line for the list of commands.
-        texts: ``description`` (``help`` otherwise) and ``epilog`` of the command's own help; the
-            epilog may be a function that composes it.
+        name: of the command; the function's, if None.
+        epilog: end of the command's help, or a function that composes it.
     """
+    text = inspect.getdoc(function) or ""
+    first, *_ = text.splitlines()
     parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=help,
-        description=texts.get("description", help),
-        epilog=texts.get("epilog"),
+        name or function.__name__.replace("_", "-"),
+        help=first.rstrip("."),
+        description=text,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=function)

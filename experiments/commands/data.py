@@ -30,14 +30,9 @@ fields for --set, with their defaults:
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    collects = "random actions, a trained policy's, or what SAC sees while it learns in the task"
+    fields = ("steps", "max_path_length")
     parser = add_command(
-        commands,
-        "collect",
-        collect,
-        "write a D4RL-format dataset from a task",
-        description=f"Write a D4RL-format dataset: {collects}.",
-        epilog=lambda: _EPILOG + class_help(OnlineSACConfig, ("steps", "max_path_length")),
+        commands, collect, epilog=lambda: _EPILOG + class_help(OnlineSACConfig, fields)
     )
     add = parser.add_argument
     add(
@@ -67,34 +62,21 @@ def add_parsers(commands: Any) -> None:
     add_settings(add, "set fields of SAC; they are listed below")
 
     tasks = " or ".join(task.environment for task in OOD_TASKS.values())
-    parser = add_command(
-        commands,
-        "relabel",
-        relabel,
-        "give a dataset the rewards of another task",
-        description="Write a dataset with the rewards of another task with the same dynamics, and "
-        "print mean and maximum return of its episodes before and after.",
-    )
-    add = parser.add_argument
+    add = add_command(commands, relabel).add_argument
     add("file", type=Path, metavar="FILE", help="dataset that mopo-tf2 collect wrote")
     add("--task", required=True, help=f"task whose rewards to give: {tasks}")
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
-    parser = add_command(
-        commands,
-        "join",
-        join,
-        "append datasets of one task to each other",
-        description="Write the rows of several datasets of one task into one file, each with whole "
-        "episodes (medium-expert, for example).",
-    )
-    add = parser.add_argument
+    add = add_command(commands, join).add_argument
     add("files", type=Path, nargs="+", metavar="FILE", help="datasets, at least two")
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write a dataset."""
+    """Write a D4RL-format dataset from a task.
+
+    Its data: random actions, a trained policy's, or what SAC sees while it learns in the task.
+    """
     settings, is_sac = parse_settings(options.settings), options.policy == "sac"
     given = options.steps is not None or options.save is not None or bool(settings)
     belong = "--steps, --save and --set belong to --policy sac, which needs --steps."
@@ -131,7 +113,10 @@ def _sac_config(options: argparse.Namespace, settings: Mapping[str, str]) -> Onl
 
 
 def relabel(options: argparse.Namespace) -> int:
-    """Relabel a dataset."""
+    """Give a dataset the rewards of another task with the same dynamics.
+
+    Prints mean and maximum return of its episodes before and after.
+    """
     from ..collection import relabel as relabel_file
 
     print(relabel_file(options.file, options.task, options.out), flush=True)
@@ -139,7 +124,10 @@ def relabel(options: argparse.Namespace) -> int:
 
 
 def join(options: argparse.Namespace) -> int:
-    """Join datasets."""
+    """Append datasets of one task to each other.
+
+    Each with whole episodes (medium-expert, for example).
+    """
     from ..collection import join as join_files
 
     print(join_files(options.files, options.out), flush=True)

@@ -15,23 +15,7 @@ from . import add_command, whole
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    evaluates = add_command(
-        commands,
-        "evaluate",
-        evaluate,
-        "run a run's policy in its environment",
-        description="Run a run's policy in its environment; without one (environment none) run it "
-        "in the learned model, and estimate it by fitted-Q evaluation.",
-    )
-    estimates = add_command(
-        commands,
-        "fqe",
-        fqe,
-        "estimate a run's policy from logged data alone, by fitted-Q evaluation",
-        description="Fitted-Q evaluation (Le, Voloshin and Yue 2019): the discounted return of a "
-        "run's policy over an endless horizon, learned from data with no simulator and no model. "
-        "Several critics give an interval; it does not say how other data would change it.",
-    )
+    evaluates, estimates = add_command(commands, evaluate), add_command(commands, fqe)
     for add, seeded in (
         (evaluates.add_argument, "the episodes' resets"),
         (estimates.add_argument, "initial weights and batches"),
@@ -50,7 +34,11 @@ def add_parsers(commands: Any) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Evaluate a policy, and film its first episode."""
+    """Run a run's policy in its environment.
+
+    Without one (environment none) run it in the learned model, and estimate it by fitted-Q
+    evaluation.
+    """
     from ..film import SUFFIXES, film, take_graphics
     from ..run_folder import RunFolder
 
@@ -77,7 +65,12 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def fqe(options: argparse.Namespace) -> int:
-    """Print a fitted-Q evaluation."""
+    """Estimate a run's policy from logged data alone, by fitted-Q evaluation.
+
+    Fitted-Q evaluation (Le, Voloshin and Yue 2019): the discounted return of a run's policy over
+    an endless horizon, learned from data with no simulator and no model. Several critics give an
+    interval; it does not say how other data would change it.
+    """
     from ..evaluation import fitted_q_of_run, text, to_json
 
     given = {name: getattr(options, name) for name in ("steps", "discount", "num_critics")}

@@ -8,10 +8,6 @@ from mopo_tf2.errors import InputError
 
 from . import add_command, add_runs, whole
 
-_DESCRIPTION = """Runs of one task on one dataset: the return, with Q values, losses and penalties
-below. Several: a panel each with the published score, then penalty, rollouts and hold-out
-losses of each; a PDF has these on pages of their own.
-"""
 _EPILOG = """examples:
   mopo-tf2 plot runs/halfcheetah_mixed --smooth 10
   mopo-tf2 plot runs --band ci --out curves.pdf
@@ -19,16 +15,11 @@ _EPILOG = """examples:
 
 A method has the same colour and dashes in every picture; markers tell its settings apart.
 """
-_REPORT = """A self-contained HTML page: table, learning curves, diagnostics, configuration, data
-with their hashes, physics, versions, every run. It needs no network; a browser prints it to PDF.
-"""
 
 
 def add_parsers(commands: Any) -> None:
     """Add ``plot`` and ``report`` to the parser."""
-    help = "draw learning curves, mean and spread over seeds"
-    texts = {"description": _DESCRIPTION, "epilog": _EPILOG}
-    add = add_command(commands, "plot", plot, help, **texts).add_argument
+    add = add_command(commands, plot, epilog=_EPILOG).add_argument
     add_runs(add)
     add("--out", type=Path, metavar="FILE", help="picture (default curves.png)")
     add("--format", choices=("png", "pdf", "svg"), help="default: by the suffix of --out")
@@ -44,8 +35,7 @@ def add_parsers(commands: Any) -> None:
     help = "progress.csv files to draw beside runs on one dataset"
     add("--reference", type=_reference, help=help, **several)
 
-    help = "write one page with table, curves, configuration, versions and data of some runs"
-    add = add_command(commands, "report", report, help, description=_REPORT).add_argument
+    add = add_command(commands, report).add_argument
     add_runs(add)
     add("--out", type=Path, default=Path("report.html"), help="page (default report.html)")
     add("--include-unfinished", action="store_true", help="average unfinished and failed runs too")
@@ -53,7 +43,12 @@ def add_parsers(commands: Any) -> None:
 
 
 def plot(options: argparse.Namespace) -> int:
-    """Draw learning curves."""
+    """Draw learning curves, mean and spread over seeds.
+
+    Runs of one task on one dataset: the return, with Q values, losses and penalties below. Several:
+    a panel each with the published score, then penalty, rollouts and hold-out losses of each; a PDF
+    has these on pages of their own.
+    """
     from ..plots import Look
     from ..plots import plot as draw
 
@@ -68,7 +63,11 @@ def plot(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write a page about some runs."""
+    """Write one page with table, curves, configuration, versions and data of some runs.
+
+    A self-contained HTML page: table, learning curves, diagnostics, configuration, data with their
+    hashes, physics, versions, every run. It needs no network; a browser prints it to PDF.
+    """
     from ..report import write_report
 
     how = {"paper": options.paper, "include_unfinished": options.include_unfinished}

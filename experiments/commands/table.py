@@ -11,15 +11,7 @@ from . import add_command, add_runs
 
 def add_parsers(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = add_command(
-        commands,
-        "table",
-        table,
-        "make the paper's tables from runs, beside the published numbers",
-        description="Mean and standard deviation over seeds of each dataset and configuration: at "
-        "the last epoch, over the last ten, at the best; and over tasks. Only finished runs are "
-        "averaged. A published number stands beside runs on the same data only.",
-    )
+    parser = add_command(commands, table)
     add = parser.add_argument
     add_runs(add)
     form = parser.add_mutually_exclusive_group().add_argument
@@ -35,7 +27,12 @@ def add_parsers(commands: Any) -> None:
 
 
 def table(options: argparse.Namespace) -> int:
-    """Make a table and print or write it."""
+    """Make the paper's tables from runs, beside the published numbers.
+
+    Mean and standard deviation over seeds of each dataset and configuration: at the last epoch,
+    over the last ten, at the best; and over tasks. Only finished runs are averaged. A published
+    number stands beside runs on the same data only.
+    """
     from mopo_tf2.files import ensure_writable_folder, write_bytes
 
     from ..results import load

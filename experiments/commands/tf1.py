@@ -24,38 +24,25 @@ _POLICY, _MODELS = "checkpoint.pkl", "models"
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    parser = add_command(
-        commands,
-        "import-tf1",
-        import_tf1,
-        "make a run folder of a model or a policy that the original saved",
-        description="Read a model (NAME.mat or NAME_0.mat, with or without .nns, in FOLDER or its "
-        "models) and a policy (checkpoint.pkl, in FOLDER or its last checkpoint_N); one of both is "
-        "enough. train --model takes the model, evaluate and collect --policy take the policy.",
-    )
-    add = parser.add_argument
+    add = add_command(commands, import_tf1).add_argument
     add("folder", type=Path, metavar="FOLDER", help="folder with the original's files")
     add("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
     add("--name", help="of the model, if there are several")
     add("--environment", metavar="TASK", help="the policy's task, if the checkpoint names none")
 
-    written = "write a run's model as the original's files"
-    parser = add_command(commands, "export-tf1", export_tf1, written)
-    add = parser.add_argument
+    add = add_command(commands, export_tf1).add_argument
     add("run", type=Path, metavar="RUN", help="run folder")
     add("--out", type=Path, required=True, metavar="FOLDER", help="folder to write into")
     add("--name", required=True, help="of the files NAME.mat and NAME.nns (the original's: BNN)")
 
-    compared = "compare learning curves with the original's; exit 1 if they differ"
-    parser = add_command(commands, "parity-curves", parity_curves, compared)
-    add = parser.add_argument
+    add = add_command(commands, parity_curves).add_argument
     add("reference", type=Path, metavar="REFERENCE", help="run folder of the original, or of many")
     add("runs", type=Path, nargs="+", metavar="RUN", help="run folders, of different seeds")
     add("--out", type=Path, default=Path("parity-curves.png"), help="PNG (parity-curves.png)")
 
 
 def parity_curves(options: argparse.Namespace) -> int:
-    """Compare learning curves with the original's."""
+    """Compare learning curves with the original's; exit 1 if they differ."""
     from mopo_tf2.parity import curve_report
 
     text, is_fault = curve_report.parity_curves(options.reference, options.runs, options.out)
@@ -64,7 +51,12 @@ def parity_curves(options: argparse.Namespace) -> int:
 
 
 def import_tf1(options: argparse.Namespace) -> int:
-    """Make a run folder of the original's files."""
+    """Make a run folder of a model or a policy that the original saved.
+
+    Read a model (NAME.mat or NAME_0.mat, with or without .nns, in FOLDER or its models) and a
+    policy (checkpoint.pkl, in FOLDER or its last checkpoint_N); one of both is enough. train
+    --model takes the model, evaluate and collect --policy take the policy.
+    """
     from mopo_tf2.tf1_files import read_model, read_policy
 
     from ..run_folder import RunFolder

@@ -38,22 +38,17 @@ _EPILOG = f"""viskit:
 
 def add_parsers(commands: Any) -> None:
     """Add ``view`` to the parser."""
-    parser = add_command(
-        commands,
-        "view",
-        view,
-        "browse runs with viskit or TensorBoard, on this machine only",
-        description="Starts viskit or TensorBoard on the loopback interface. Ctrl-C ends it.",
-        epilog=_EPILOG,
-    )
-    add = parser.add_argument
+    add = add_command(commands, view, epilog=_EPILOG).add_argument
     add("folder", type=Path, metavar="DIR", help="a folder of runs, or a run folder")
     add("--viewer", choices=tuple(_PORTS), default="viskit", help="default viskit, to be installed")
     add("--port", type=int, help="default 5000 for viskit, 6006 for TensorBoard")
 
 
 def view(options: argparse.Namespace) -> int:
-    """Serve runs to a browser until Ctrl-C."""
+    """Browse runs with viskit or TensorBoard, on this machine only.
+
+    Starts viskit or TensorBoard on the loopback interface. Ctrl-C ends it.
+    """
     from ..run_folder import PROGRESS, find_runs
 
     folder, viewer = options.folder, options.viewer
