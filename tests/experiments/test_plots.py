@@ -77,8 +77,9 @@ def test_holdout_losses_of_morel_and_mopo_have_axes_of_their_own(tmp_path):
     assert len([title for title in titles if title.startswith("Hold-out")]) == 2
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-@pytest.mark.parametrize("band", ["minmax", "std", "se", "ci"])
+@pytest.mark.parametrize(
+    ("suffix", "band"), [("png", "minmax"), ("pdf", "std"), ("svg", "se"), ("png", "ci")]
+)
 def test_a_picture_is_written_in_each_format_with_each_band(tmp_path, suffix, band):
     for seed in (0, 1, 2):
         write_run(tmp_path / f"seed_{seed}", [value * (1 + seed) for value in SCORES], seed=seed)
