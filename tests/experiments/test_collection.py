@@ -275,34 +275,25 @@ def test_exported_policy_collects_and_evaluates(tmp_path, finished):
     assert "return" in mopo("evaluate", folder, "--episodes", "2").out
 
 
-def test_ctrl_c_and_the_same_command_again_give_the_undisturbed_file(
-    tmp_path, disturbances, finished
+def test_a_collection_that_was_stopped_and_then_killed_gives_the_undisturbed_file(
+    tmp_path, monkeypatch, disturbances, finished
 ):
     out = tmp_path / "data.hdf5"
-    disturbances[27] = press_ctrl_c
+    monkeypatch.setattr("experiments.collection._CHECKPOINT_STEPS", 10)
+    disturbances.update({12: press_ctrl_c, 35: die})
     stopped = collect_sac(out)
     assert stopped.code == 130, stopped
-    assert "stopped after 30 of 40 steps; run the same command to continue." in stopped.out
+    assert "stopped after 15 of 40 steps; run the same command to continue." in stopped.out
+    with pytest.raises(RuntimeError, match="killed"):
+        collect_sac(out)
     assert not out.exists()
     answer = collect_sac(out)
     assert answer.code == 0, answer.err
     assert "continued the interrupted collection" in answer.out
+    # From the checkpoint of step 25; an environment is tried by one step.
+    assert Task.steps == 35 + 1 + 15
     assert same(finished[0], out)
     assert not Path(f"{out}.run", "checkpoint.npz").exists()
-
-
-def test_a_killed_collection_goes_on_from_its_last_checkpoint(
-    tmp_path, monkeypatch, disturbances, finished
-):
-    out = tmp_path / "data.hdf5"
-    monkeypatch.setattr("experiments.collection._CHECKPOINT_STEPS", 15)
-    disturbances[34] = die
-    with pytest.raises(RuntimeError, match="killed"):
-        collect_sac(out)
-    assert not out.exists()
-    collect_sac(out)
-    assert Task.steps == 34 + 1 + 10  # an environment is tried by one step
-    assert same(finished[0], out)
 
 
 def test_rollouts_are_sampled_from_the_trained_policy_and_survive_a_kill(tmp_path, disturbances):

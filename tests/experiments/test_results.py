@@ -53,16 +53,11 @@ def test_runs_are_found_at_any_depth_in_natural_order(tmp_path):
     assert runs(tmp_path)["run"].tolist() == ["a/rollout_length=1/seed_0", "b/seed_9", "b/seed_10"]
 
 
-def test_a_folder_given_twice_is_read_once(tmp_path):
-    write_run(tmp_path / "out/seed_0", [1.0])
-    assert len(load([tmp_path / "out", tmp_path / "out/seed_0"])) == 1
-
-
-def test_a_link_that_leads_back_up_is_followed_once(tmp_path):
+def test_a_folder_given_twice_or_linked_is_read_once(tmp_path):
     write_run(tmp_path / "out/seed_0", [1.0])
     os.symlink(tmp_path / "out", tmp_path / "out/again")
     os.symlink(tmp_path / "out/loop", tmp_path / "out/loop")
-    assert states(tmp_path / "out") == {"seed_0": State.FINISHED}
+    assert runs(tmp_path / "out", tmp_path / "out/seed_0")["run"].tolist() == ["seed_0"]
 
 
 def test_runs_of_one_name_in_two_folders_are_told_apart(tmp_path):
@@ -117,8 +112,8 @@ def test_a_row_that_is_being_written_is_not_an_epoch(tmp_path):
 def test_a_trial_that_the_sweep_gave_up_has_failed(tmp_path):
     error = "DivergenceError:\n  nan."
     write_run(tmp_path / "run", [1.0], asked=3).write_status(Status(state="failed", error=error))
-    assert only(tmp_path)["state"] == State.FAILED
-    assert only(tmp_path)["note"].endswith("DivergenceError: nan")
+    row = only(tmp_path)
+    assert (row["state"], row["note"]) == (State.FAILED, "the sweep gave up: DivergenceError: nan")
 
 
 def test_an_empty_folder_is_an_empty_run_with_the_seed_of_its_name(tmp_path):
@@ -182,13 +177,7 @@ def test_a_folder_with_params_json_alone_says_what_it_is(tmp_path):
     (tmp_path / "run/config.json").unlink()
     said = only(tmp_path)[["method", "task", "physics", "seed", "horizon", "state"]]
     assert said.tolist() == ["mbpo", "halfcheetah", "d4rl", 4, 1000, State.FINISHED]
-
-
-@pytest.mark.parametrize("name", ["seed", "n_epochs"])
-def test_a_word_for_a_number_in_params_json_is_damage(tmp_path, name):
-    write_run(tmp_path / "run", [1.0])
-    (tmp_path / "run/config.json").unlink()
-    edit_json(tmp_path / "run/params.json", **{name: "many"})
+    edit_json(tmp_path / "run/params.json", seed="many")
     assert only(tmp_path)["state"] == State.FAILED
 
 
@@ -198,11 +187,8 @@ def test_the_originals_run_says_what_it_is():
     dataset = "halfcheetah-medium-replay-v0"
     expected = ["original", "mopo", "halfcheetah", 0, dataset, 1000, State.UNFINISHED]
     assert said == expected
-    assert row[["epochs_done", "epochs_asked", "label"]].tolist() == [
-        45,
-        60,
-        "MOPO (original, TF1)",
-    ]
+    said = row[["epochs_done", "epochs_asked", "label"]].tolist()
+    assert said == [45, 60, "MOPO (original, TF1)"]
 
 
 def test_the_originals_runs_in_rays_nested_folders_are_found(tmp_path):
@@ -230,21 +216,15 @@ def test_seeds_lengths_names_and_shared_models_are_samples_of_one_configuration(
     assert runs(tmp_path)["group"].nunique() == 1
 
 
-def test_a_grid_is_named_by_what_differs_alike_on_all_data(tmp_path):
+def test_settings_are_named_where_they_differ_within_a_method_alike_on_all_data(tmp_path):
     # hopper_medium is shipped with another penalty_coeff.
     for config in ("halfcheetah_mixed", "hopper_medium"):
         for length in (1, 5):
             settings = {"rollout_length": length}
             write_run(tmp_path / config / str(length), [1.0], config, settings=settings)
-    assert labels(tmp_path) == ["MOPO, rollout_length=1", "MOPO, rollout_length=5"] * 2
-
-
-def test_methods_are_named_and_their_settings_compared_within_a_method(tmp_path):
-    write_run(tmp_path / "a", [1.0])
-    write_run(tmp_path / "b", [1.0], method="mbpo")
-    write_run(tmp_path / "c", [1.0], method="bcq", settings={"phi": 0.05})
-    write_run(tmp_path / "d", [1.0], method="bcq", settings={"phi": 0.1})
-    assert labels(tmp_path) == ["MOPO", "MBPO", "BCQ, phi=0.05", "BCQ, phi=0.1"]
+    write_run(tmp_path / "other", [1.0], method="mbpo")
+    expected = ["MOPO, rollout_length=1", "MOPO, rollout_length=5"] * 2
+    assert labels(tmp_path) == [*expected, "MBPO"]
 
 
 @pytest.mark.parametrize(
@@ -284,35 +264,31 @@ def test_runs_that_do_not_say_what_they_are_are_told_apart_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "expected", "remarks"),
+    ("values", "expected", "remark"),
     [
         # The last is 4; the last ten are 2 ... 10 and 4, (54 + 4) / 10 = 5.8; the best is 10.
-        ([*range(11), 4], (4.0, 5.8, 10.0), ()),
-        ([1.0, 2.0, 6.0], (6.0, 3.0, 6.0), ("only 3 epochs: LAST TEN is the mean of all",)),
+        ([*range(11), 4], (4.0, 5.8, 10.0), ""),
+        ([1.0, 2.0, 6.0], (6.0, 3.0, 6.0), "only 3 epochs: LAST TEN is the mean of all"),
         # A nan is not replaced by an older evaluation.
-        ([1.0] * 11 + [NAN], (NAN, NAN, 1.0), ("after the last epoch (12) is nan: no LAST",)),
+        ([1.0] * 11 + [NAN], (NAN, NAN, 1.0), "after the last epoch (12) is nan: no LAST"),
         (
             [1.0] * 5 + [NAN] + [1.0] * 5 + [3.0],
             (3.0, NAN, 3.0),
-            ("nan among the last ten evaluations (epoch 6): no LAST TEN",),
+            "nan among the last ten evaluations (epoch 6): no LAST TEN",
         ),
         # The last ten are nine times 1 and 3: 12 / 10.
-        (
-            [NAN] + [1.0] * 9 + [3.0],
-            (3.0, 1.2, 3.0),
-            ("BEST leaves out nan evaluations (epoch 1)",),
-        ),
-        ([1.0] * 9 + [math.inf, 2.0], (2.0, NAN, 2.0), ("(epoch 10): no LAST TEN",)),
-        ([], (NAN, NAN, NAN), ()),
+        ([NAN] + [1.0] * 9 + [3.0], (3.0, 1.2, 3.0), "BEST leaves out nan evaluations (epoch 1)"),
+        ([1.0] * 9 + [math.inf, 2.0], (2.0, NAN, 2.0), "(epoch 10): no LAST TEN"),
+        ([], (NAN, NAN, NAN), ""),
     ],
 )
-def test_statistics_of_a_run(tmp_path, values, expected, remarks):
+def test_statistics_of_a_run(tmp_path, values, expected, remark):
     write_run(tmp_path / "run", values)
     row = only(tmp_path, "score")
     assert row[[LAST, LAST_TEN, BEST]].tolist() == pytest.approx(expected, nan_ok=True)
     said = "; ".join(row["remarks"])
-    assert all(remark in said for remark in remarks)
-    assert bool(said) == bool(remarks)
+    assert remark in said
+    assert bool(remark) == bool(said)
 
 
 def test_epochs_that_the_file_lacks_count_as_nan(tmp_path):
@@ -344,25 +320,20 @@ def test_episodes_of_another_length_than_d4rls_have_no_score_and_say_so(tmp_path
     assert only(tmp_path, "return")[LAST] == 99.0
 
 
-def test_a_task_without_references_has_no_score_and_says_what_to_do(tmp_path):
-    write_run(tmp_path / "run", [5.0, 6.0], environment="mine:make", dataset="mine.hdf5")
-    row = only(tmp_path, "score")
-    assert math.isnan(row[LAST])
-    assert row["remarks"] == ("D4RL has no reference returns for mine:make: use --metric return",)
-    assert only(tmp_path, "return")[LAST] == 6.0
-
-
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("epoch,evaluation/return-average\n0,6.0\n", "no reference returns for mine:make: use"),
         ("epoch,model_evaluation/return-average\n0,7.0\n", "use --metric model-return"),
         ("epoch\n0\n", "no number in evaluation/return-average"),
     ],
 )
-def test_a_run_without_an_evaluation_says_why(tmp_path, text, why):
-    write_run(tmp_path / "run", [1.0])
+def test_a_run_without_a_score_says_why(tmp_path, text, why):
+    write_run(tmp_path / "run", [1.0], environment="mine:make", dataset="mine.hdf5")
     (tmp_path / "run/progress.csv").write_text(text)
-    assert why in only(tmp_path, "score")["remarks"][0]
+    row = only(tmp_path, "score")
+    assert math.isnan(row[LAST])
+    assert why in row["remarks"][0]
 
 
 def test_evaluations_stand_beside_the_rows_of_the_frame(tmp_path):
