@@ -3,22 +3,27 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from mopo_tf2.configs.methods import TITLES
 from mopo_tf2.data import catalog
-from mopo_tf2.errors import InputError
 
 from . import results
 from .published import Comparison, compare, read_published
 from .results import LAST, METRICS, STATISTICS, Metric
 from .run_folder import UNKNOWN, State
 
-SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex", ".json": "json"}
+Format = Literal["markdown", "csv", "latex", "json"]
+SUFFIXES: Mapping[str, Format] = {
+    ".md": "markdown",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".json": "json",
+}
 COLUMNS = (
     *("kind", "dataset", "task", "physics", "configuration", "program", "method", "setting"),
     *("metric", "statistic", "mean", "std", "iqm", "ci_low", "ci_high", "published"),
@@ -178,7 +183,7 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         }
 
 
-def render(table: Table, format: str) -> str:
+def render(table: Table, format: Format) -> str:
     """Return a table as text with a line end.
 
     Args:
@@ -186,9 +191,6 @@ def render(table: Table, format: str) -> str:
         format: "markdown": aligned, notes below. "latex": floats for a document with the packages
             array, booktabs and graphicx. "csv": the lines of all four frames, with every digit, an
             empty cell for nothing. "json": the same by frame.
-
-    Raises:
-        InputError: if there is no such format.
     """
     parts = {n: getattr(table, n) for n in ("rows", "aggregates", "published", "excluded")}
     if format == "csv":
@@ -200,8 +202,6 @@ def render(table: Table, format: str) -> str:
         filled = {name: part.dropna(axis=1, how="all") for name, part in parts.items()}
         made = {n: part.where(part.notna(), None).to_dict("records") for n, part in filled.items()}
         return json.dumps(table._asdict() | made, indent=2, allow_nan=False, default=int) + "\n"
-    if format not in SUFFIXES.values():
-        raise InputError(f"expected a format of {', '.join(SUFFIXES.values())}, got {format!r}.")
     blocks = [*printed_blocks(table)]
     if format == "markdown":
         return "\n".join(_markdown(*block) for block in blocks)
