@@ -3,7 +3,7 @@
 import functools
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Environment = gymnasium.Env[Any, Any]
 RANDOM = "random"
+_CHECKPOINT = "checkpoint.npz"
 _SAC_REPORTS, _STEPS_PER_REPORT = 100, 100
 _CHECKPOINT_STEPS = 25_000
 """A checkpoint is written at the first end of an episode after so many steps of SAC."""
@@ -126,131 +127,129 @@ def _roll_out(
     return recorder
 
 
-class SACCollection:
-    """Data of SAC trained in a task; an interrupted collection continues where it stopped.
+def collect_sac(
+    task: str,
+    out: Path,
+    config: OnlineSACConfig,
+    *,
+    save: str = "replay",
+    n: int | None = None,
+    seed: int = 0,
+    physics: str = "d4rl",
+) -> str:
+    """Train SAC in a task and write its data into ``out``; return a summary as text.
+
+    ``config`` holds SAC's coefficients, the number of its steps and the length of an episode.
+    "replay" saves all that SAC saw, in order of time (D4RL's "medium-replay" or "mixed"); "policy"
+    saves ``n`` steps (as many as SAC's, if None) of the trained policy with sampled actions (D4RL's
+    "medium"). The other arguments are those of ``collect``.
 
     The folder FILE.run beside FILE holds the settings, a checkpoint while SAC is trained, the
-    returns of the episodes, and the trained policy.
+    returns of the episodes, and the trained policy. An interrupted collection continues where it
+    stopped.
 
-    Args:
-        task, out, seed, physics: see ``collect``.
-        config: SAC's coefficients, the number of its steps and the length of an episode.
-        save: "replay" for all that SAC saw, in order of time (D4RL's "medium-replay" or "mixed");
-            "policy" for rollouts of the trained policy, with sampled actions (D4RL's "medium").
-        n: rows of the rollouts, by default as many as SAC's steps; without meaning for "replay".
+    Raises:
+        InputError: if ``out`` exists, or the folder is of a collection with other settings or of a
+            finished one.
+        Interrupted: on Ctrl-C, at the end of the running episode; what was learned is kept.
+        DivergenceError: if SAC diverges.
     """
+    environment, attributes = _begin(task, out, "sac", seed, physics)
+    attributes |= {"save": save, "sac_steps": config.steps}
+    n, folder = n or config.steps, RunFolder(out.with_name(out.name + ".run"))
+    # Everything that decides what is written.
+    prefixed = {f"attributes/{name}": value for name, value in attributes.items()}
+    settings = {"save": save, "n": n, "seed": seed, **prefixed, **to_dict(config)}
+    checkpoint = folder.path / _CHECKPOINT
+    interrupted = _read_checkpoint(folder, settings)
+    use_device()
+    from mopo_tf2.algorithms.online_sac import OnlineSAC  # after the errors of input
 
-    def __init__(
-        self,
-        task: str,
-        out: Path,
-        config: OnlineSACConfig,
-        *,
-        save: str = "replay",
-        n: int | None = None,
-        seed: int = 0,
-        physics: str = "d4rl",
-    ):
-        self.environment, attributes = _begin(task, out, "sac", seed, physics)
-        self.attributes = {**attributes, "save": save, "sac_steps": config.steps}
-        self.out, self.config, self.save, self.seed = out, config, save, seed
-        self.n, self.folder = n or config.steps, RunFolder(out.with_name(out.name + ".run"))
-        self.checkpoint = self.folder.path / "checkpoint.npz"
-        # Everything that decides what is written.
-        prefixed = {f"attributes/{name}": value for name, value in self.attributes.items()}
-        self.settings = {"save": save, "n": self.n, "seed": seed, **prefixed, **to_dict(config)}
-
-    def run(self) -> str:
-        """Train SAC and write the data; return a summary as text.
-
-        Raises:
-            InputError: if ``out`` exists (raised by the constructor), or the folder is of a
-                collection with other settings or of a finished one.
-            Interrupted: on Ctrl-C, at the end of the running episode; what was learned is kept.
-            DivergenceError: if SAC diverges.
-        """
-        interrupted = self._read_checkpoint()
-        use_device()
-        from mopo_tf2.algorithms.online_sac import OnlineSAC  # after the errors of input
-
-        algorithm = OnlineSAC(self.environment, self.config, seed=self.seed)
-        if interrupted:
-            try:
-                algorithm.restore(interrupted[0], interrupted[1]["counters"])
-            except (KeyError, ValueError) as error:
-                raise InputError(f"{self.checkpoint} is damaged ({error}): remove it.") from error
-        ensure_writable_folder(self.folder.path)
-        write_json(self.folder.path / "collect.json", self.settings)
-        if not algorithm.done:
-            self._train(algorithm)
-        about = {"environment": self.attributes["task"], "physics": self.attributes["physics"]}
-        about |= {"method": "online-sac", "max_path_length": self.config.max_path_length}
-        about |= {"epoch": algorithm.recorder.size, "seed": self.seed}
-        self.folder.write_policy(algorithm.policy, about)
-        recorder = algorithm.recorder if self.save == "replay" else self._roll_out(algorithm)
-        summary = _write_rows(self.out, recorder, self.attributes)
-        self.checkpoint.unlink(missing_ok=True)
-        beginning = "continued the interrupted collection: " if interrupted else ""
-        return f"{beginning}{summary}; policy and returns -> {self.folder}"
-
-    def _read_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        if not self.checkpoint.is_file():
-            gone = f"{self.folder} is of a finished collection whose file {self.out.name} is gone"
-            require(not self.folder.has_policy, f"{gone}: remove the folder or change --out.")
-            return None
-        arrays, metadata = checkpoints.load_arrays(self.checkpoint)
-        settings = metadata.get("settings", {})
-        for name in self.settings:
-            found, wanted = settings.get(name), self.settings[name]
-            require(
-                found == wanted,
-                f"{self.folder} holds an interrupted collection with "
-                f"{name.removeprefix('attributes/')} {found}, now it is {wanted}: give the same "
-                "options to continue it, or remove the folder to start anew.",
-            )
-        return arrays, metadata
-
-    def _train(self, algorithm: "OnlineSAC") -> None:
-        recorder, total = algorithm.recorder, self.config.steps
-        first, began = recorder.size, time.monotonic()
-        next_checkpoint = first + _CHECKPOINT_STEPS
-        message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
-        progress = steps(f"SAC, {self.out.name}", total, _SAC_REPORTS)
-        with Interrupts(message) as interrupts, progress as report:
-            while not algorithm.done:
-                algorithm.step()
-                if algorithm.done or not recorder.size % _STEPS_PER_REPORT:
-                    rate = (recorder.size - first) / (time.monotonic() - began)
-                    mean = np.mean(recorder.returns[-10:] or [np.nan])
-                    note = f"{len(recorder.returns)} episodes, recent mean return {mean:.1f}"
-                    report(recorder.size, f"{note}, {rate:.0f} steps/s")
-                if algorithm.done or not recorder.between_episodes:
-                    continue
-                if interrupts.requested or recorder.size >= next_checkpoint:
-                    self._write_checkpoint(algorithm)
-                    next_checkpoint = recorder.size + _CHECKPOINT_STEPS
-                if interrupts.requested:
-                    done = f"{recorder.size:,} of {total:,} steps"
-                    raise Interrupted(f"stopped after {done}; run the same command to continue.")
-            interrupts.immediate = True
-            self._write_checkpoint(algorithm)
-
-    def _write_checkpoint(self, algorithm: "OnlineSAC") -> None:
-        import pandas as pd
-
-        ends, returns = algorithm.recorder.ends, algorithm.recorder.returns
-        columns = {"timesteps_total": ends, "length": np.diff(ends, prepend=0), "return": returns}
-        with replacing(self.folder.path / "episodes.csv") as temporary:
-            pd.DataFrame(columns).to_csv(temporary, index_label="episode")
-        metadata = {"counters": algorithm.counters(), "settings": self.settings}
-        checkpoints.save_arrays(self.checkpoint, algorithm.arrays(), metadata)
-
-    def _roll_out(self, algorithm: "OnlineSAC") -> Recorder:
+    algorithm = OnlineSAC(environment, config, seed=seed)
+    if interrupted:
+        try:
+            algorithm.restore(interrupted[0], interrupted[1]["counters"])
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{checkpoint} is damaged ({error}): remove it.") from error
+    ensure_writable_folder(folder.path)
+    write_json(folder.path / "collect.json", settings)
+    if not algorithm.done:
+        _train(algorithm, config.steps, out, lambda: _write_checkpoint(folder, algorithm, settings))
+    about = {"environment": task, "physics": attributes["physics"], "method": "online-sac"}
+    about |= {"max_path_length": config.max_path_length, "seed": seed}
+    folder.write_policy(algorithm.policy, {**about, "epoch": algorithm.recorder.size})
+    recorder = algorithm.recorder
+    if save == "policy":
         # Apart from the streams of training, so that a repeated attempt gives the same rollouts.
-        state = np.random.SeedSequence([self.seed, 2]).generate_state(4)
-        random_state, length = np.random.RandomState(state), self.config.max_path_length
+        state = np.random.SeedSequence([seed, 2]).generate_state(4)
+        random_state, length = np.random.RandomState(state), config.max_path_length
         sample = functools.partial(algorithm.sample_actions, random_state=random_state)
-        return _roll_out(self.environment, self.out, self.n, random_state, sample, length)
+        recorder = _roll_out(environment, out, n, random_state, sample, length)
+    summary = _write_rows(out, recorder, attributes)
+    checkpoint.unlink(missing_ok=True)
+    beginning = "continued the interrupted collection: " if interrupted else ""
+    return f"{beginning}{summary}; policy and returns -> {folder}"
+
+
+def _read_checkpoint(
+    folder: RunFolder, settings: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    checkpoint = folder.path / _CHECKPOINT
+    if not checkpoint.is_file():
+        gone = f"{folder} is of a finished collection whose file {folder.path.stem} is gone"
+        require(not folder.has_policy, f"{gone}: remove the folder or change --out.")
+        return None
+    arrays, metadata = checkpoints.load_arrays(checkpoint)
+    for name, wanted in settings.items():
+        found = metadata.get("settings", {}).get(name)
+        require(
+            found == wanted,
+            f"{folder} holds an interrupted collection with {name.removeprefix('attributes/')} "
+            f"{found}, now it is {wanted}: give the same options to continue it, or remove the "
+            "folder to start anew.",
+        )
+    return arrays, metadata
+
+
+def _train(
+    algorithm: "OnlineSAC", total: int, out: Path, write_checkpoint: Callable[[], None]
+) -> None:
+    recorder = algorithm.recorder
+    first, began = recorder.size, time.monotonic()
+    next_checkpoint = first + _CHECKPOINT_STEPS
+    message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
+    progress = steps(f"SAC, {out.name}", total, _SAC_REPORTS)
+    with Interrupts(message) as interrupts, progress as report:
+        while not algorithm.done:
+            algorithm.step()
+            if algorithm.done or not recorder.size % _STEPS_PER_REPORT:
+                rate = (recorder.size - first) / (time.monotonic() - began)
+                mean = np.mean(recorder.returns[-10:] or [np.nan])
+                note = f"{len(recorder.returns)} episodes, recent mean return {mean:.1f}"
+                report(recorder.size, f"{note}, {rate:.0f} steps/s")
+            if algorithm.done or not recorder.between_episodes:
+                continue
+            if interrupts.requested or recorder.size >= next_checkpoint:
+                write_checkpoint()
+                next_checkpoint = recorder.size + _CHECKPOINT_STEPS
+            if interrupts.requested:
+                done = f"{recorder.size:,} of {total:,} steps"
+                raise Interrupted(f"stopped after {done}; run the same command to continue.")
+        interrupts.immediate = True
+        write_checkpoint()
+
+
+def _write_checkpoint(
+    folder: RunFolder, algorithm: "OnlineSAC", settings: Mapping[str, Any]
+) -> None:
+    import pandas as pd
+
+    ends, returns = algorithm.recorder.ends, algorithm.recorder.returns
+    columns = {"timesteps_total": ends, "length": np.diff(ends, prepend=0), "return": returns}
+    with replacing(folder.path / "episodes.csv") as temporary:
+        pd.DataFrame(columns).to_csv(temporary, index_label="episode")
+    metadata = {"counters": algorithm.counters(), "settings": settings}
+    checkpoints.save_arrays(folder.path / _CHECKPOINT, algorithm.arrays(), metadata)
 
 
 def relabel(path: Path, task: str, out: Path) -> str:

@@ -208,18 +208,6 @@ def evaluations(frame: pd.DataFrame, metric: Metric) -> pd.Series:
     return values.fillna(computed)
 
 
-def mean_std(values: npt.ArrayLike) -> tuple[float, float]:
-    """Return the mean over seeds [n] and the standard deviation of the population (ddof 0).
-
-    The original computes every deviation so; the paper does not say. That of the sample (ddof 1)
-    is sqrt(n / (n - 1)) times as large. Without values both are nan, of a single value the
-    deviation is; a nan makes both nan.
-    """
-    array = np.asarray(values, np.float64)
-    std = float(array.std()) if array.size > 1 else math.nan
-    return float(array.mean()) if array.size else math.nan, std
-
-
 def interquartile_mean(
     tasks: Sequence[npt.ArrayLike], random_state: np.random.RandomState
 ) -> tuple[float, float, float]:

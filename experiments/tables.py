@@ -130,9 +130,11 @@ def _lines(group: pd.DataFrame, beside: Comparison, seeds: set[Any]) -> Iterator
         "notes": [*_notes(group, counted, seeds), *beside.notes],
     }
     for name in STATISTICS:
-        mean, std = results.mean_std(counted[name])
-        values = {"statistic": name, "mean": mean, "std": std, "scores": counted[name].to_numpy()}
-        yield common | values
+        scores = counted[name].to_numpy(float)
+        mean = scores.mean() if scores.size else math.nan
+        # Of the population (ddof 0), as the original computes every deviation.
+        std = scores.std() if scores.size > 1 else math.nan
+        yield common | {"statistic": name, "mean": mean, "std": std, "scores": scores}
 
 
 def _notes(group: pd.DataFrame, counted: pd.DataFrame, seeds: set[Any]) -> Iterator[str]:

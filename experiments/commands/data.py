@@ -83,18 +83,17 @@ def collect(options: argparse.Namespace) -> int:
     require(options.steps is not None if is_sac else not given, belong)
     require(is_sac or options.n is not None, "--n, the number of transitions, is missing.")
     config = _sac_config(options, settings) if is_sac else None
-    from ..collection import SACCollection
-    from ..collection import collect as collect_task
+    from .. import collection
     from ..training import Interrupted
 
     how = {"n": options.n, "seed": options.seed, "physics": options.physics}
     try:
         if config is None:
             how |= {"policy": options.policy, "max_path_length": options.max_path_length}
-            summary = collect_task(options.task, options.out, **how)
+            summary = collection.collect(options.task, options.out, **how)
         else:
             how["save"] = options.save or "replay"
-            summary = SACCollection(options.task, options.out, config, **how).run()
+            summary = collection.collect_sac(options.task, options.out, config, **how)
     except Interrupted as interrupted:
         print(interrupted, flush=True)
         return 130

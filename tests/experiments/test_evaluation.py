@@ -128,9 +128,11 @@ def pump(tmp_path_factory):
 
 @pytest.fixture
 def short_fqe(monkeypatch):
-    """Let evaluate take ten steps of fitted-Q evaluation."""
+    """Let evaluate take ten steps of fitted-Q evaluation, not compiled."""
     short = lambda **settings: FittedQConfig(**{"steps": 10, **settings})  # noqa: E731
     monkeypatch.setattr(module, "FittedQConfig", short)
+    with eagerly():
+        yield
 
 
 def as_method(run, method, out):

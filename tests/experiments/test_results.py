@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import results
-from experiments.results import BEST, LAST, LAST_TEN, load, mean_std, runs_of, scores
+from experiments.results import BEST, LAST, LAST_TEN, load, runs_of, scores
 from experiments.run_folder import State, Status
 from experiments.run_spec import changed_spec
 from mopo_tf2.errors import InputError
@@ -347,19 +347,6 @@ def test_evaluations_stand_beside_the_rows_of_the_frame(tmp_path):
 
 def iqm(*tasks):
     return results.interquartile_mean(tasks, np.random.RandomState(0))
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        # Deviations of the population: -2, -1, 3; sqrt((4 + 1 + 9) / 3) = sqrt(14 / 3).
-        ([1.0, 2.0, 6.0], (3.0, math.sqrt(14.0 / 3.0))),
-        ([4.0], (4.0, NAN)),
-        ([], (NAN, NAN)),
-    ],
-)
-def test_mean_and_deviation_over_seeds(values, expected):
-    assert mean_std(values) == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(
