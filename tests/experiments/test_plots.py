@@ -23,9 +23,8 @@ def panels(*folders: Path) -> list[plots.Panel]:
 
 def test_every_method_has_a_colour_and_dashes_of_its_own_that_differ_in_grey():
     assert set(METHODS) <= set(plots.STYLES)
-    looks = [(to_rgb(color), repr(dashes)) for color, dashes in plots.STYLES.values()]
-    assert len({color for color, _ in looks}) == len(looks)
-    assert len({dashes for _, dashes in looks}) == len(looks)
+    colors, dashes = zip(*plots.STYLES.values(), strict=True)
+    assert len({to_rgb(color) for color in colors}) == len({*map(repr, dashes)}) == len(colors)
 
 
 def test_a_method_looks_the_same_whatever_else_is_drawn(tmp_path):
