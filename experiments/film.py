@@ -28,12 +28,12 @@ def take_graphics() -> str | None:
 def film(
     episode: Mapping[str, Any], actions: npt.NDArray[Any], out: Path, graphics: str | None
 ) -> int:
-    """Repeat an episode and write it as a film; return the number of frames.
+    """Repeat an episode and write it as a film, whole or not at all; return the number of frames.
 
     Args:
         episode: "environment" and "physics" as for ``make_environment``, and "reset_seed".
         actions: [T, A], as the environment takes them.
-        out: .mp4 or .gif; written whole or not at all.
+        out: .mp4 or .gif.
         graphics: what draws: "egl", "osmesa", "glfw", or None for MuJoCo's choice.
 
     Raises:

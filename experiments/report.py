@@ -48,14 +48,8 @@ def write_report(
     """Write one self-contained HTML page about all runs in ``folders``, atomically.
 
     It needs neither network nor scripts: pictures and style are in it. Text out of files stays
-    text, whatever it looks like. Returns ``out``.
-
-    Args:
-        folders: run folders, or folders with runs at any depth.
-        out: the page, ending in .html or .htm.
-        paper: see ``published.read_published``.
-        include_unfinished: see ``tables.make_table``.
-        title: of the page; None: made of the folders' names.
+    text, whatever it looks like. Without ``title`` it is made of the folders' names. Returns
+    ``out``. See also ``published.read_published`` and ``tables.make_table``.
 
     Raises:
         InputError: if there is no run, no such published table, or ``out`` is invalid.

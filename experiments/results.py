@@ -165,14 +165,10 @@ def scores(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     among the epochs that they take: it is not skipped in favour of an older one. BEST is the
     highest finite one. A run of fewer than ten epochs has the mean of all as its LAST TEN.
 
-    Args:
-        frame: of ``load``.
-        metric: which evaluations.
-
     Returns:
-        One row per run, in the frame's order: the columns that say what the run is, LAST, LAST TEN
-        and BEST (nan where the run has none), and ``remarks``, a tuple of texts that say why one is
-        nan or what was left out.
+        One row per run, in the order of ``frame``: the columns that say what the run is, LAST, LAST
+        TEN and BEST (nan where the run has none), and ``remarks``, a tuple of texts that say why
+        one is nan or what was left out.
     """
     values = evaluations(frame, metric)
     rows = []

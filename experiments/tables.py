@@ -54,17 +54,14 @@ def make_table(
     metric: Metric | None = None,
     include_unfinished: bool = False,
 ) -> Table:
-    """Make the table of some runs.
+    """Make the table of the runs in a frame of ``results.load``.
 
-    Args:
-        frame: of ``results.load``.
-        paper: see ``published.read_published``.
-        metric: None for that of the published table, else the score; of runs without a simulator
-            the return in the learned model. Published numbers of another metric are not shown.
-        include_unfinished: average unfinished and failed runs of at least one epoch too.
+    Without ``metric`` it is that of the published table, else the score; of runs without a
+    simulator the return in the learned model. Published numbers of another metric are not shown.
+    ``include_unfinished`` averages unfinished and failed runs of at least one epoch too.
 
     Raises:
-        InputError: if there is no such published table.
+        InputError: if there is no published table ``paper``; see ``published.read_published``.
     """
     published, remarks = read_published(paper), []
     has = {name: results.evaluations(frame, name).notna().any() for name in METRICS}
@@ -188,11 +185,9 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def render(table: Table, format: Format) -> str:
     """Return a table as text with a line end.
 
-    Args:
-        table: of ``make_table``.
-        format: "markdown": aligned, notes below. "latex": floats for a document with the packages
-            array, booktabs and graphicx. "csv": the lines of all four frames, with every digit, an
-            empty cell for nothing. "json": the same by frame.
+    "markdown" is aligned, with notes below; "latex" has floats for a document with the packages
+    array, booktabs and graphicx; "csv" has the lines of all four frames with every digit, and an
+    empty cell for nothing; "json" has the same by frame.
     """
     parts = {n: getattr(table, n) for n in ("rows", "aggregates", "published", "excluded")}
     if format == "csv":
@@ -212,17 +207,13 @@ def render(table: Table, format: Format) -> str:
 
 
 def printed_blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
-    """Yield caption, cells as text and notes of each part of a table that has rows.
-
-    Columns without any text are left out.
-    """
+    """Yield caption, cells as text and notes of each part that has rows; no empty columns."""
     for caption, cells, notes in _blocks(table):
         if len(cells):
             yield caption, cells.loc[:, (cells != "").any()], notes
 
 
 def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
-    """Yield the parts of a printed table: caption, cells, notes below."""
     named = ["Dataset", "Task", "Physics", "Method", "Setting"]
     text, notes = _as_text(table.rows)
     rows = text[text["Statistic"] == LAST].reset_index(drop=True)
@@ -265,10 +256,8 @@ def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
 
 def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a frame as people read it, "" for nothing and the usual, and its numbered notes."""
-    text, numbers = (
-        frame.rename(columns=lambda n: n.replace("_", " ").capitalize()),
-        dict[str, int](),
-    )
+    text = frame.rename(columns=lambda name: name.replace("_", " ").capitalize())
+    numbers: dict[str, int] = {}
     means = map(_number, frame["mean"], frame["std"])
     stars = ["*" if unfinished == 1 else "" for unfinished in frame["has_unfinished"]]
     text["Mean"] = [(mean or "n/a") + star for mean, star in zip(means, stars, strict=True)]
