@@ -14,15 +14,7 @@ import numpy.typing as npt
 from mopo_tf2.errors import InputError
 from mopo_tf2.files import replacing
 
-SUFFIXES, _GRAPHICS = (".mp4", ".gif"), "MUJOCO_GL"
-
-
-def take_graphics() -> str | None:
-    """Take the choice of graphics out of this process, for ``film``; call before MuJoCo is loaded.
-
-    With it MuJoCo loads Mesa's LLVM, which crashes TensorFlow's compiler in the same process.
-    """
-    return os.environ.pop(_GRAPHICS, None)
+SUFFIXES = (".mp4", ".gif")
 
 
 def film(
@@ -39,7 +31,7 @@ def film(
     Raises:
         InputError: if it cannot be drawn.
     """
-    environment = {**os.environ, **({_GRAPHICS: graphics} if graphics else {})}
+    environment = {**os.environ, **({"MUJOCO_GL": graphics} if graphics else {})}
     with replacing(out) as temporary:
         order = io.BytesIO()
         np.savez(order, actions=actions, out=str(temporary), **episode)

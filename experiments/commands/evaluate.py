@@ -1,6 +1,7 @@
 """``mopo-tf2 evaluate`` and ``fqe``."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,11 @@ def evaluate(options: argparse.Namespace) -> int:
     Without one (environment none) run it in the learned model, and estimate it by fitted-Q
     evaluation.
     """
-    from ..film import SUFFIXES, film, take_graphics
+    from ..film import SUFFIXES, film
     from ..run_folder import RunFolder
 
-    graphics, video = take_graphics(), options.video
+    # For the film alone: here MuJoCo would load Mesa's LLVM, which crashes TensorFlow's compiler.
+    graphics, video = os.environ.pop("MUJOCO_GL", None), options.video
     if video is not None:
         require(video.suffix.lower() in SUFFIXES, f"--video expects .mp4 or .gif, got {video}.")
         task = RunFolder(options.run).policy_metadata()["environment"]

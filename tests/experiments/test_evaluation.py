@@ -1,6 +1,7 @@
 """Evaluations of a run's policy: with a simulator, in the model, from the data alone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -74,9 +75,12 @@ def test_a_policy_that_diverged_is_told_in_one_line(tiny_run, monkeypatch):
 
 
 def test_a_film_that_cannot_be_drawn_does_not_lose_the_evaluation(tiny_run, tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(episode, actions, out, graphics):
+        # MuJoCo's choice of graphics is for the film's process, not for this one.
+        assert (graphics, "MUJOCO_GL" in os.environ) == ("osmesa", False)
         raise InputError("cannot draw halfcheetah: no screen.")
 
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setattr("experiments.film.film", fail)
     answer = mopo("evaluate", tiny_run, "--episodes", "2", "--video", tmp_path / "a.mp4", "--json")
     assert answer.code == 1

@@ -1,10 +1,10 @@
-"""``mopo-tf2 plot`` and ``mopo-tf2 report``: learning curves as a picture, everything on a page."""
+"""``mopo-tf2 table``, ``plot`` and ``report``: what is made of the results of runs."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from mopo_tf2.errors import InputError
+from mopo_tf2.config_fields import require
 
 from . import add_command, add_runs, whole
 
@@ -18,7 +18,21 @@ A method has the same colour and dashes in every picture; markers tell its setti
 
 
 def add_parsers(commands: Any) -> None:
-    """Add ``plot`` and ``report`` to the parser."""
+    """Add the commands to the parser."""
+    parser = add_command(commands, table)
+    add = parser.add_argument
+    add_runs(add)
+    form = parser.add_mutually_exclusive_group().add_argument
+    help = "(by --out's suffix .md, .csv, .tex, .json; else markdown)"
+    form("--format", choices=("markdown", "csv", "latex", "json"), help=help)
+    form("--json", dest="format", action="store_const", const="json", help="the same as a format")
+    add("--out", type=Path, metavar="FILE", help="write there instead of to the screen")
+    help = "normalized score, raw return, or return in the learned model (that of --paper; "
+    help += "without one the score; of runs without a simulator the last)"
+    add("--metric", choices=("score", "return", "model-return"), help=help)
+    help = "average unfinished and failed runs too, marked with *"
+    add("--include-unfinished", action="store_true", help=help)
+
     add = add_command(commands, plot, epilog=_EPILOG).add_argument
     add_runs(add)
     add("--out", type=Path, metavar="FILE", help="picture (default curves.png)")
@@ -42,6 +56,37 @@ def add_parsers(commands: Any) -> None:
     add("--title", metavar="TEXT", help="of the page (default: the names of the folders)")
 
 
+def table(options: argparse.Namespace) -> int:
+    """Make the paper's tables from runs, beside the published numbers.
+
+    Mean and standard deviation over seeds of each dataset and configuration: at the last epoch,
+    over the last ten, at the best; and over tasks. Only finished runs are averaged. A published
+    number stands beside runs on the same data only.
+    """
+    from mopo_tf2.files import ensure_writable_folder, write_bytes
+
+    from ..results import load
+    from ..tables import SUFFIXES, make_table, render
+
+    out, form = options.out, options.format
+    if out is not None:
+        place = f"--out expects a file, but {out} is a folder: give a name in it."
+        require(not out.is_dir(), place)
+        form = form or SUFFIXES.get(out.suffix.lower())
+        require(
+            form is not None, f"--out {out}: end it in {', '.join(SUFFIXES)}, or give --format."
+        )
+    made = make_table(load(options.runs), options.paper, options.metric, options.include_unfinished)
+    text = render(made, form or "markdown")
+    if out is None:
+        print(text, end="", flush=True)
+        return 0
+    ensure_writable_folder(out.parent)
+    write_bytes(out, text.encode())
+    print(out, flush=True)
+    return 0
+
+
 def plot(options: argparse.Namespace) -> int:
     """Draw learning curves, mean and spread over seeds.
 
@@ -54,8 +99,8 @@ def plot(options: argparse.Namespace) -> int:
 
     suffix = f".{options.format or 'png'}"
     out: Path = options.out or Path(f"curves{suffix}")
-    if options.format and out.suffix.lower() != suffix:
-        raise InputError(f"--format {options.format} and --out {out} differ: end it in {suffix}.")
+    fits = not options.format or out.suffix.lower() == suffix
+    require(fits, f"--format {options.format} and --out {out} differ: end it in {suffix}.")
     look = Look(options.smooth, options.band, options.title, options.size)
     how = {"key": options.key, "reference": options.reference, "paper": options.paper}
     print(draw(options.runs, out, look=look, **how), flush=True)
