@@ -96,8 +96,8 @@ def load(folders: Sequence[Path]) -> pd.DataFrame:
     # An ensemble that other runs use is not a run without epochs.
     shared = {Path(source).resolve() for source in about["model_from"].dropna()}
     about = about[(about["epochs_done"] > 0) | ~about.index.isin(shared)].reset_index(drop=True)
-    in_name = about["run"].str.extract(_SEED_IN_NAME, expand=False).astype(float)
-    about["seed"] = about["seed"].fillna(in_name)
+    in_name = pd.to_numeric(about["run"].str.extract(_SEED_IN_NAME, expand=False))
+    about["seed"] = about["seed"].fillna(in_name.astype("Int64").astype(object))
     about["run"] = _numbered(about["run"], about["run"])
     about["group"], about["setting"] = _configurations(about)
     labels = map(label, about["program"], about["method"], about["setting"])
@@ -107,7 +107,9 @@ def load(folders: Sequence[Path]) -> pd.DataFrame:
         table = run.folder.progress() if run.epochs_done else pd.DataFrame({"epoch": [math.nan]})
         tables.append(table.assign(run=run.run))
     metrics = pd.concat(tables).drop(columns=about.columns.drop("run"), errors="ignore")
-    return about.infer_objects().merge(metrics, on="run")
+    # Of the others whole numbers stay whole beside gaps.
+    about = about.astype({"epochs_done": int, "described": bool})
+    return about.merge(metrics, on="run")
 
 
 def runs_of(frame: pd.DataFrame) -> pd.DataFrame:
