@@ -13,7 +13,7 @@ import shtab
 from mopo_tf2 import __version__
 from mopo_tf2.errors import DivergenceError, InputError
 
-from .commands import data, evaluate, plot, sweep, table, tf1, train, view
+from .commands import data, evaluate, results, sweep, tf1, train, view
 
 _EPILOG = """examples:
   mopo-tf2 list
@@ -95,6 +95,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND")
     # In the order of their use.
-    for family in (train, sweep, evaluate, data, table, plot, view, tf1):
+    for family in (train, sweep, evaluate, data, results, view, tf1):
         family.add_parsers(commands)
     return parser

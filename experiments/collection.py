@@ -3,9 +3,9 @@
 import functools
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import h5py
@@ -35,17 +35,10 @@ if TYPE_CHECKING:
 
 Environment = gymnasium.Env[Any, Any]
 RANDOM = "random"
+_CHECKPOINT = "checkpoint.npz"
 _SAC_REPORTS, _STEPS_PER_REPORT = 100, 100
 _CHECKPOINT_STEPS = 25_000
 """A checkpoint is written at the first end of an episode after so many steps of SAC."""
-
-
-class Dataset(NamedTuple):
-    """A file in D4RL's format: its columns [N, ...] by name, and its attributes."""
-
-    path: Path
-    columns: Columns
-    attributes: dict[str, Any]
 
 
 def collect(
@@ -104,8 +97,7 @@ def _policy_of(folder: str, environment: Environment, task: str, seed: int) -> P
     if about["environment"] not in (task, NO_ENVIRONMENT):
         warnings.warn(f"{run} was trained for {about['environment']}, not {task}.", stacklevel=3)
     use_device()
-    policy, _ = run.load_policy()
-    return policy.acting(1, seed)
+    return run.load_policy()[0].acting(1, seed)
 
 
 def _roll_out(
@@ -135,129 +127,129 @@ def _roll_out(
     return recorder
 
 
-class SACCollection:
-    """Data of SAC trained in a task; an interrupted collection continues where it stopped.
+def collect_sac(
+    task: str,
+    out: Path,
+    config: OnlineSACConfig,
+    *,
+    save: str = "replay",
+    n: int | None = None,
+    seed: int = 0,
+    physics: str = "d4rl",
+) -> str:
+    """Train SAC in a task and write its data into ``out``; return a summary as text.
+
+    ``config`` holds SAC's coefficients, the number of its steps and the length of an episode.
+    "replay" saves all that SAC saw, in order of time (D4RL's "medium-replay" or "mixed"); "policy"
+    saves ``n`` steps (as many as SAC's, if None) of the trained policy with sampled actions (D4RL's
+    "medium"). The other arguments are those of ``collect``.
 
     The folder FILE.run beside FILE holds the settings, a checkpoint while SAC is trained, the
-    returns of the episodes, and the trained policy.
+    returns of the episodes, and the trained policy. An interrupted collection continues where it
+    stopped.
 
-    Args:
-        task, out, seed, physics: see ``collect``.
-        config: SAC's coefficients, the number of its steps and the length of an episode.
-        save: "replay" for all that SAC saw, in order of time (D4RL's "medium-replay" or "mixed");
-            "policy" for rollouts of the trained policy, with sampled actions (D4RL's "medium").
-        n: rows of the rollouts, by default as many as SAC's steps; without meaning for "replay".
+    Raises:
+        InputError: if ``out`` exists, or the folder is of a collection with other settings or of a
+            finished one.
+        Interrupted: on Ctrl-C, at the end of the running episode; what was learned is kept.
+        DivergenceError: if SAC diverges.
     """
+    environment, attributes = _begin(task, out, "sac", seed, physics)
+    attributes |= {"save": save, "sac_steps": config.steps}
+    n, folder = n or config.steps, RunFolder(out.with_name(out.name + ".run"))
+    # Everything that decides what is written.
+    prefixed = {f"attributes/{name}": value for name, value in attributes.items()}
+    settings = {"save": save, "n": n, "seed": seed, **prefixed, **to_dict(config)}
+    checkpoint = folder.path / _CHECKPOINT
+    interrupted = _read_checkpoint(folder, settings)
+    use_device()
+    from mopo_tf2.algorithms.online_sac import OnlineSAC  # after the errors of input
 
-    def __init__(
-        self,
-        task: str,
-        out: Path,
-        config: OnlineSACConfig,
-        *,
-        save: str = "replay",
-        n: int | None = None,
-        seed: int = 0,
-        physics: str = "d4rl",
-    ):
-        self.environment, attributes = _begin(task, out, "sac", seed, physics)
-        self.attributes = {**attributes, "save": save, "sac_steps": config.steps}
-        self.out, self.config, self.save, self.seed = out, config, save, seed
-        self.n, self.folder = n or config.steps, RunFolder(out.with_name(out.name + ".run"))
-        self.checkpoint = self.folder.path / "checkpoint.npz"
-        # Everything that decides what is written.
-        prefixed = {f"attributes/{name}": value for name, value in self.attributes.items()}
-        self.settings = {"save": save, "n": self.n, "seed": seed, **prefixed, **to_dict(config)}
-
-    def run(self) -> str:
-        """Train SAC and write the data; return a summary as text.
-
-        Raises:
-            InputError: if ``out`` exists (raised by the constructor), or the folder is of a
-                collection with other settings or of a finished one.
-            Interrupted: on Ctrl-C, at the end of the running episode; what was learned is kept.
-            DivergenceError: if SAC diverges.
-        """
-        interrupted = self._read_checkpoint()
-        use_device()
-        from mopo_tf2.algorithms.online_sac import OnlineSAC  # after the errors of input
-
-        algorithm = OnlineSAC(self.environment, self.config, seed=self.seed)
-        if interrupted:
-            try:
-                algorithm.restore(interrupted[0], interrupted[1]["counters"])
-            except (KeyError, ValueError) as error:
-                raise InputError(f"{self.checkpoint} is damaged ({error}): remove it.") from error
-        ensure_writable_folder(self.folder.path)
-        write_json(self.folder.path / "collect.json", self.settings)
-        if not algorithm.done:
-            self._train(algorithm)
-        about = {"environment": self.attributes["task"], "epoch": algorithm.recorder.size}
-        about |= {"method": "online-sac", "max_path_length": self.config.max_path_length}
-        about |= {"physics": self.attributes["physics"], "seed": self.seed}
-        self.folder.write_policy(algorithm.policy, about)
-        recorder = algorithm.recorder if self.save == "replay" else self._roll_out(algorithm)
-        summary = _write_rows(self.out, recorder, self.attributes)
-        self.checkpoint.unlink(missing_ok=True)
-        beginning = "continued the interrupted collection: " if interrupted else ""
-        return f"{beginning}{summary}; policy and returns -> {self.folder}"
-
-    def _read_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        if not self.checkpoint.is_file():
-            gone = f"{self.folder} is of a finished collection whose file {self.out.name} is gone"
-            require(not self.folder.has_policy, f"{gone}: remove the folder or change --out.")
-            return None
-        arrays, metadata = checkpoints.load_arrays(self.checkpoint)
-        for name, wanted in self.settings.items():
-            found = metadata.get("settings", {}).get(name)
-            require(
-                found == wanted,
-                f"{self.folder} holds an interrupted collection with "
-                f"{name.removeprefix('attributes/')} {found}, now it is {wanted}: give the same "
-                "options to continue it, or remove the folder to start anew.",
-            )
-        return arrays, metadata
-
-    def _train(self, algorithm: "OnlineSAC") -> None:
-        recorder, total, title = algorithm.recorder, self.config.steps, f"SAC, {self.out.name}"
-        first, began = recorder.size, time.monotonic()
-        next_checkpoint = first + _CHECKPOINT_STEPS
-        message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
-        with Interrupts(message) as interrupts, steps(title, total, _SAC_REPORTS) as report:
-            while not algorithm.done:
-                algorithm.step()
-                if algorithm.done or not recorder.size % _STEPS_PER_REPORT:
-                    rate = (recorder.size - first) / (time.monotonic() - began)
-                    mean = np.mean(recorder.returns[-10:] or [np.nan])
-                    note = f"{len(recorder.returns)} episodes, recent mean return {mean:.1f}"
-                    report(recorder.size, f"{note}, {rate:.0f} steps/s")
-                if algorithm.done or not recorder.between_episodes:
-                    continue
-                if interrupts.requested or recorder.size >= next_checkpoint:
-                    self._write_checkpoint(algorithm)
-                    next_checkpoint = recorder.size + _CHECKPOINT_STEPS
-                if interrupts.requested:
-                    done = f"{recorder.size:,} of {total:,} steps"
-                    raise Interrupted(f"stopped after {done}; run the same command to continue.")
-            interrupts.immediate = True
-            self._write_checkpoint(algorithm)
-
-    def _write_checkpoint(self, algorithm: "OnlineSAC") -> None:
-        import pandas as pd
-
-        ends, returns = algorithm.recorder.ends, algorithm.recorder.returns
-        columns = {"timesteps_total": ends, "length": np.diff(ends, prepend=0), "return": returns}
-        with replacing(self.folder.path / "episodes.csv") as temporary:
-            pd.DataFrame(columns).to_csv(temporary, index_label="episode")
-        metadata = {"counters": algorithm.counters(), "settings": self.settings}
-        checkpoints.save_arrays(self.checkpoint, algorithm.arrays(), metadata)
-
-    def _roll_out(self, algorithm: "OnlineSAC") -> Recorder:
+    algorithm = OnlineSAC(environment, config, seed=seed)
+    if interrupted:
+        try:
+            algorithm.restore(interrupted[0], interrupted[1]["counters"])
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{checkpoint} is damaged ({error}): remove it.") from error
+    ensure_writable_folder(folder.path)
+    write_json(folder.path / "collect.json", settings)
+    if not algorithm.done:
+        _train(algorithm, config.steps, out, lambda: _write_checkpoint(folder, algorithm, settings))
+    about = {"environment": task, "physics": attributes["physics"], "method": "online-sac"}
+    about |= {"max_path_length": config.max_path_length, "seed": seed}
+    folder.write_policy(algorithm.policy, {**about, "epoch": algorithm.recorder.size})
+    recorder = algorithm.recorder
+    if save == "policy":
         # Apart from the streams of training, so that a repeated attempt gives the same rollouts.
-        state = np.random.SeedSequence([self.seed, 2]).generate_state(4)
-        random_state, length = np.random.RandomState(state), self.config.max_path_length
+        state = np.random.SeedSequence([seed, 2]).generate_state(4)
+        random_state, length = np.random.RandomState(state), config.max_path_length
         sample = functools.partial(algorithm.sample_actions, random_state=random_state)
-        return _roll_out(self.environment, self.out, self.n, random_state, sample, length)
+        recorder = _roll_out(environment, out, n, random_state, sample, length)
+    summary = _write_rows(out, recorder, attributes)
+    checkpoint.unlink(missing_ok=True)
+    beginning = "continued the interrupted collection: " if interrupted else ""
+    return f"{beginning}{summary}; policy and returns -> {folder}"
+
+
+def _read_checkpoint(
+    folder: RunFolder, settings: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    checkpoint = folder.path / _CHECKPOINT
+    if not checkpoint.is_file():
+        gone = f"{folder} is of a finished collection whose file {folder.path.stem} is gone"
+        require(not folder.has_policy, f"{gone}: remove the folder or change --out.")
+        return None
+    arrays, metadata = checkpoints.load_arrays(checkpoint)
+    for name, wanted in settings.items():
+        found = metadata.get("settings", {}).get(name)
+        require(
+            found == wanted,
+            f"{folder} holds an interrupted collection with {name.removeprefix('attributes/')} "
+            f"{found}, now it is {wanted}: give the same options to continue it, or remove the "
+            "folder to start anew.",
+        )
+    return arrays, metadata
+
+
+def _train(
+    algorithm: "OnlineSAC", total: int, out: Path, write_checkpoint: Callable[[], None]
+) -> None:
+    recorder = algorithm.recorder
+    first, began = recorder.size, time.monotonic()
+    next_checkpoint = first + _CHECKPOINT_STEPS
+    message = "stopping at the end of the episode; Ctrl-C again stops at once ..."
+    progress = steps(f"SAC, {out.name}", total, _SAC_REPORTS)
+    with Interrupts(message) as interrupts, progress as report:
+        while not algorithm.done:
+            algorithm.step()
+            if algorithm.done or not recorder.size % _STEPS_PER_REPORT:
+                rate = (recorder.size - first) / (time.monotonic() - began)
+                mean = np.mean(recorder.returns[-10:] or [np.nan])
+                note = f"{len(recorder.returns)} episodes, recent mean return {mean:.1f}"
+                report(recorder.size, f"{note}, {rate:.0f} steps/s")
+            if algorithm.done or not recorder.between_episodes:
+                continue
+            if interrupts.requested or recorder.size >= next_checkpoint:
+                write_checkpoint()
+                next_checkpoint = recorder.size + _CHECKPOINT_STEPS
+            if interrupts.requested:
+                done = f"{recorder.size:,} of {total:,} steps"
+                raise Interrupted(f"stopped after {done}; run the same command to continue.")
+        interrupts.immediate = True
+        write_checkpoint()
+
+
+def _write_checkpoint(
+    folder: RunFolder, algorithm: "OnlineSAC", settings: Mapping[str, Any]
+) -> None:
+    import pandas as pd
+
+    ends, returns = algorithm.recorder.ends, algorithm.recorder.returns
+    columns = {"timesteps_total": ends, "length": np.diff(ends, prepend=0), "return": returns}
+    with replacing(folder.path / "episodes.csv") as temporary:
+        pd.DataFrame(columns).to_csv(temporary, index_label="episode")
+    metadata = {"counters": algorithm.counters(), "settings": settings}
+    checkpoints.save_arrays(folder.path / _CHECKPOINT, algorithm.arrays(), metadata)
 
 
 def relabel(path: Path, task: str, out: Path) -> str:
@@ -277,18 +269,18 @@ def relabel(path: Path, task: str, out: Path) -> str:
     require(task in RELABELLINGS, f"no rewards are known for --task {task}: give one of {known}.")
     rule = RELABELLINGS[task]
     _check_new_file(out)
-    _, columns, attributes = read_dataset(path)
-    source = str(attributes.get("task", "an unnamed task"))
-    fits, family = "task" not in attributes or source in rule.family, " or ".join(rule.family)
+    columns, attributes = read_dataset(path)
+    source, family = attributes.get("task", "an unnamed task"), " or ".join(rule.family)
+    fits = "task" not in attributes or source in rule.family
     require(fits, f"{path} is data of {source}: {task} needs data of {family}.")
     missing = ", ".join(name for name in rule.needs if name not in columns)
     advice = f"collect it with mopo-tf2 collect {rule.family[0]}"
     require(not missing, f"{path} has no column {missing}, which {task} needs: {advice}.")
-    rewards = rule.rewards(columns).astype(columns["rewards"].dtype)
-    relabelled = {**columns, "rewards": rewards.reshape(columns["rewards"].shape)}
+    old = columns["rewards"]
+    relabelled = {**columns, "rewards": rule.rewards(columns).astype(old.dtype).reshape(old.shape)}
     _write(out, relabelled, {**attributes, "task": task, "relabelled_from": source})
     return (
-        f"{source} -> {task}: {len(rewards):,} transitions -> {out}\n"
+        f"{source} -> {task}: {len(old):,} transitions -> {out}\n"
         f"before: {_returns_text(columns)}\nafter:  {_returns_text(relabelled)}"
     )
 
@@ -297,56 +289,44 @@ def join(paths: Sequence[Path], out: Path) -> str:
     """Write the rows of ``paths``, one file after the other; return a summary as text.
 
     The last row of each file ends an episode: unless it is terminal it is marked as a timeout.
-    Columns that not every file has are left out.
-
-    Args:
-        paths: at least two files of one task.
-        out: HDF5 file to write.
+    Columns and attributes that not every file has are left out.
 
     Raises:
-        InputError: if the files are of different tasks, physics or sizes, or ``out`` exists.
+        InputError: if the files are fewer than two, or of different tasks, physics or sizes, or
+            ``out`` exists.
     """
     require(len(paths) > 1, f"expected at least two files to join, got {len(paths)}.")
     _check_new_file(out)
-    first, *others = files = [read_dataset(path) for path in paths]
-    kept = [name for name in first.columns if all(name in other.columns for other in others)]
-    _refuse_unlike(files, kept)
-    closed = [_closed(file.columns) for file in files]
-    joined = {name: np.concatenate([columns[name] for columns in closed]) for name in kept}
+    parts, attributes = zip(*map(read_dataset, paths), strict=True)
+    kept = [name for name in parts[0] if all(name in columns for columns in parts)]
+    for name in ("task", "physics"):
+        _require_alike(paths, name, [about.get(name) for about in attributes])
+    for name in kept:
+        shapes = [f"of shape {columns[name].shape[1:]}" for columns in parts]
+        _require_alike(paths, name, shapes)
+    for columns in parts:
+        columns["timeouts"][-1] |= not columns["terminals"][-1]
+    joined = {name: np.concatenate([columns[name] for columns in parts]) for name in kept}
     shared = {
         name: value
-        for name, value in first.attributes.items()
-        if all(other.attributes.get(name) == value for other in others)
+        for name, value in attributes[0].items()
+        if all(about.get(name) == value for about in attributes)
     }
     _write(out, joined, {**shared, "joined": ", ".join(path.name for path in paths)})
     lines = [
         f"{path.name}: {len(columns['rewards']):,} transitions, {_returns_text(columns)}"
-        for path, columns in zip((*paths, out), (*closed, joined), strict=True)
+        for path, columns in zip((*paths, out), (*parts, joined), strict=True)
     ]
-    left_out = sorted({name for file in files for name in file.columns} - set(kept))
+    left_out = sorted({name for columns in parts for name in columns} - set(kept))
     if left_out:
         lines.append(f"left out, as not every file has them: {', '.join(left_out)}")
     return "\n".join([*lines, f"-> {out}"])
 
 
-def _refuse_unlike(files: Sequence[Dataset], names: Sequence[str]) -> None:
-    for name in ("task", "physics", *names):
-        found = {
-            f"of shape {file.columns[name].shape[1:]}"
-            if name in names
-            else file.attributes.get(name): file.path
-            for file in files
-        }
-        found.pop(None, None)
-        listing = ", ".join(f"{path} has {name} {value}" for value, path in found.items())
-        require(len(found) < 2, f"{listing}: only data of one task and physics can be joined.")
-
-
-def _closed(columns: Columns) -> Columns:
-    """Return the columns with an end of the episode at the last row."""
-    timeouts = columns["timeouts"].copy()
-    timeouts[-1] |= not columns["terminals"][-1]
-    return {**columns, "timeouts": timeouts}
+def _require_alike(paths: Sequence[Path], name: str, values: Sequence[Any]) -> None:
+    found = {value: path for path, value in zip(paths, values, strict=True) if value is not None}
+    listing = ", ".join(f"{path} has {name} {value}" for value, path in found.items())
+    require(len(found) < 2, f"{listing}: only data of one task and physics can be joined.")
 
 
 def _returns_text(columns: Columns) -> str:
@@ -377,8 +357,8 @@ def _write_rows(out: Path, recorder: Recorder, attributes: Mapping[str, Any]) ->
     return f"{recorder.size:,} transitions, {count} whole episodes{mean} -> {out}"
 
 
-def read_dataset(path: Path) -> Dataset:
-    """Read every column of a file in D4RL's format, and its attributes.
+def read_dataset(path: Path) -> tuple[Columns, dict[str, Any]]:
+    """Return every column [N, ...] of a file in D4RL's format by name, and its attributes.
 
     Columns with another number of rows than ``rewards`` (D4RL's ``metadata/*``) are left out.
 
@@ -394,5 +374,4 @@ def read_dataset(path: Path) -> Dataset:
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)
-        attributes = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
-    return Dataset(path, columns, attributes)
+        return columns, {name: np.asarray(value).tolist() for name, value in file.attrs.items()}

@@ -33,10 +33,8 @@ _SCORE = "evaluation/normalized-score"
 def evaluate_run(run: Path, episodes: int, seed: int) -> tuple[Numbers, FloatArray]:
     """Evaluate a policy in its environment; without one, by its model and its data.
 
-    Args:
-        run: folder of the run.
-        episodes: number of episodes, each with a reset seed of its own.
-        seed: of those seeds; without a simulator of start states, noise and critics.
+    Each episode has a reset seed of its own, made of ``seed``; without a simulator ``seed`` is that
+    of start states, noise and critics.
 
     Returns:
         A result for ``text`` and ``to_json``, with metrics by their names in progress.csv, and the

@@ -14,32 +14,24 @@ import numpy.typing as npt
 from mopo_tf2.errors import InputError
 from mopo_tf2.files import replacing
 
-SUFFIXES, _GRAPHICS = (".mp4", ".gif"), "MUJOCO_GL"
-
-
-def take_graphics() -> str | None:
-    """Take the choice of graphics out of this process, for ``film``; call before MuJoCo is loaded.
-
-    With it MuJoCo loads Mesa's LLVM, which crashes TensorFlow's compiler in the same process.
-    """
-    return os.environ.pop(_GRAPHICS, None)
+SUFFIXES = (".mp4", ".gif")
 
 
 def film(
     episode: Mapping[str, Any], actions: npt.NDArray[Any], out: Path, graphics: str | None
 ) -> int:
-    """Repeat an episode and write it as a film; return the number of frames.
+    """Repeat an episode and write it as a film, whole or not at all; return the number of frames.
 
     Args:
         episode: "environment" and "physics" as for ``make_environment``, and "reset_seed".
         actions: [T, A], as the environment takes them.
-        out: .mp4 or .gif; written whole or not at all.
+        out: .mp4 or .gif.
         graphics: what draws: "egl", "osmesa", "glfw", or None for MuJoCo's choice.
 
     Raises:
         InputError: if it cannot be drawn.
     """
-    environment = {**os.environ, **({_GRAPHICS: graphics} if graphics else {})}
+    environment = {**os.environ, **({"MUJOCO_GL": graphics} if graphics else {})}
     with replacing(out) as temporary:
         order = io.BytesIO()
         np.savez(order, actions=actions, out=str(temporary), **episode)

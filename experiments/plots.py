@@ -140,9 +140,7 @@ class Panel(NamedTuple):
     def cell(self, keys: Sequence[str], table: PublishedTable | None) -> "Cell":
         """Return the cell of the first quantity that any run has, with published numbers."""
         key = next((key for key in keys if self.has(key)), keys[0])
-        unfinished = sum(
-            int((curve.runs["state"] != State.FINISHED).sum()) for curve in self.curves
-        )
+        unfinished = sum((curve.runs["state"] != State.FINISHED).sum() for curve in self.curves)
         notes = [self.about, _samples(self.curves), f"{unfinished} unfinished" * bool(unfinished)]
         wanted = table if table and key == results.COLUMNS[table.metric] else None
         facts = [curve.rows["folder"].iloc[0].facts() for curve in self.curves if wanted]
@@ -293,15 +291,15 @@ def save(pages: Sequence[Page], out: Any, file_format: str, look: Look) -> None:
         if file_format == "pdf":
             with PdfPages(out) as file:
                 for page in pages:
-                    file.savefig(figure_of([page], look))
+                    file.savefig(_figure([page], look))
         elif file_format == "png":  # Drawn once, where savefig draws twice.
-            canvas: Any = FigureCanvasAgg(figure_of(pages, look))
+            canvas: Any = FigureCanvasAgg(_figure(pages, look))
             canvas.print_png(out)
         else:
-            figure_of(pages, look).savefig(out, format=file_format)
+            _figure(pages, look).savefig(out, format=file_format)
 
 
-def figure_of(pages: Sequence[Page], look: Look) -> Figure:
+def _figure(pages: Sequence[Page], look: Look) -> Figure:
     """Return pages one below the other, each with its legend."""
     width = look.size[0] if look.size else 11.0
     legends = [_legend(page, look, letters=width * 6.5 - 9) for page in pages]

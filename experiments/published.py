@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import itertools
 import math
 from pathlib import Path, PurePath
 from typing import Literal, NamedTuple
@@ -74,17 +75,16 @@ def read_published(name: str) -> PublishedTable | None:
     """
     if name == "none":
         return None
+    path, physics = Path(name), None
     if name in NAMES:
-        return _read(_FOLDER / f"{name.replace('-', '_')}.csv", name, physics="d4rl")
-    if name.lower().endswith(".csv"):
-        return _read(Path(name), Path(name).name, physics=None)
-    known = [*NAMES, "none"]
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.4)
-    hint = f": did you mean {near[0]}?" if near else "."
-    raise InputError(f"no published table {name!r}; there are {', '.join(known)}, FILE.csv{hint}")
-
-
-def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
+        path, physics = _FOLDER / f"{name.replace('-', '_')}.csv", "d4rl"
+    elif path.suffix.lower() != ".csv":
+        known = [*NAMES, "none"]
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1, cutoff=0.4)
+        hint = f": did you mean {near[0]}?" if near else "."
+        raise InputError(
+            f"no published table {name!r}; there are {', '.join(known)}, FILE.csv{hint}"
+        )
     import pandas as pd
 
     try:
@@ -99,8 +99,9 @@ def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
             f"rows; got {', '.join(table)} and {len(table)} rows."
         )
     texts = table.rename(columns={key: "key", metric: "value"}).reindex(columns=Published._fields)
-    numbers = ("value", "std", "batch_mean", "batch_max")
-    made = texts.assign(**{name: pd.to_numeric(texts[name], errors="coerce") for name in numbers})
+    numbers = ["value", "std", "batch_mean", "batch_max"]
+    made = texts.assign(key=texts["key"].map(_canonical, na_action="ignore"))
+    made[numbers] = texts[numbers].apply(pd.to_numeric, errors="coerce")
     is_bad = (made.isna() & texts.notna()).any(axis=1)
     is_bad |= made[["key", "method", "value", "source"]].isna().any(axis=1)
     # Too many cells in all rows: pandas takes the first for the rows' names.
@@ -109,8 +110,8 @@ def _read(path: Path, name: str, *, physics: str | None) -> PublishedTable:
             f"{path}, line {np.argmax(is_bad) + 2}: expected a cell for each column, and numbers "
             f"as {metric}, std, batch_mean and batch_max (of which the last three may be empty)."
         )
-    made["key"] = made["key"].map(_canonical)
-    entries = tuple(Published(*row) for row in made.itertuples(index=False))
+    entries = tuple(itertools.starmap(Published, made.itertuples(index=False)))
+    name = name if physics else path.name
     return PublishedTable(name, metric, key == "task", physics, entries)
 
 
@@ -131,12 +132,16 @@ def compare(run: Facts, table: PublishedTable | None) -> Comparison:
     names, batch, notes = [run.dataset], None, list[str]()
     if table.by_task:
         names = [run.config, run.task, PurePath(run.dataset).stem]
-        batch, notes = batch_returns(run)
+        batch, notes = _batch_returns(run)
     entry = next(filter(None, (table.find(name, run.method) for name in names)), None)
     if entry is None:
         notes.append(f"{table.name} has no number of this method on these data")
         return Comparison(batch=batch, notes=tuple(notes))
-    obstacle = _other_batch(batch, entry) if batch else _other_data(run, table)
+    obstacle = "" if batch else _other_data(run, table)
+    printed = (entry.batch_mean, entry.batch_max)
+    if batch and not np.allclose(batch, printed, rtol=0.0, atol=0.051):  # One digit is printed.
+        own = "unknown" if math.isnan(batch[0]) else f"{batch[0]:.1f} and {batch[1]:.1f}"
+        obstacle = f"its batch has mean {printed[0]:g} and max {printed[1]:g}, the run's data {own}"
     if obstacle:
         notes.append(f"no number of {table.name}: {obstacle}")
         return Comparison(None, entry.key if batch else None, batch, tuple(notes))
@@ -145,15 +150,6 @@ def compare(run: Facts, table: PublishedTable | None) -> Comparison:
     if changed := _changed_settings(run):
         notes.append(f"settings other than the shipped ones of these data: {', '.join(changed)}")
     return Comparison(entry, entry.key, batch, tuple(notes))
-
-
-def _other_batch(batch: tuple[float, float], entry: Published) -> str:
-    """Return why data without an id are not the published ones, or ""."""
-    printed = (entry.batch_mean, entry.batch_max)
-    if np.allclose(batch, printed, rtol=0.0, atol=0.051):  # One digit is printed.
-        return ""
-    own = "unknown" if math.isnan(batch[0]) else f"{batch[0]:.1f} and {batch[1]:.1f}"
-    return f"its batch has mean {printed[0]:g} and max {printed[1]:g}, the run's data {own}"
 
 
 def _other_data(run: Facts, table: PublishedTable) -> str:
@@ -192,7 +188,7 @@ def _changed_settings(run: Facts) -> list[str]:
     return [f"{name}={own[name]}" for name in names if own[name] != shipped[name]]
 
 
-def batch_returns(run: Facts) -> tuple[tuple[float, float], list[str]]:
+def _batch_returns(run: Facts) -> tuple[tuple[float, float], list[str]]:
     """Return mean and maximum return of a run's data, and why there are none (nan).
 
     Nothing is downloaded. A file whose bytes are not those that the run recorded is not taken.

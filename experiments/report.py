@@ -48,14 +48,8 @@ def write_report(
     """Write one self-contained HTML page about all runs in ``folders``, atomically.
 
     It needs neither network nor scripts: pictures and style are in it. Text out of files stays
-    text, whatever it looks like. Returns ``out``.
-
-    Args:
-        folders: run folders, or folders with runs at any depth.
-        out: the page, ending in .html or .htm.
-        paper: see ``published.read_published``.
-        include_unfinished: see ``tables.make_table``.
-        title: of the page; None: made of the folders' names.
+    text, whatever it looks like. Without ``title`` it is made of the folders' names. Returns
+    ``out``. See also ``published.read_published`` and ``tables.make_table``.
 
     Raises:
         InputError: if there is no run, no such published table, or ``out`` is invalid.
@@ -65,6 +59,7 @@ def write_report(
     frame, table = results.load(folders), read_published(paper)
     runs, panels = results.runs_of(frame), plots.panels_of(frame)
     made = tables.make_table(frame, paper, include_unfinished=include_unfinished)
+    sweeps = [path for folder in folders if (path := folder / "sweep.json").is_file()]
     command = ["mopo-tf2", "report", *map(str, folders), "--out", str(out), "--paper", paper]
     command += ["--include-unfinished"] * include_unfinished
     command += ["--title", title] if title else []
@@ -82,7 +77,9 @@ def write_report(
         has_original=bool((runs["program"] == "original").any()),
         **_settings(runs),
         **_facts(runs),
-        sweeps=[(f.resolve().name, text) for f in folders if (text := _sweep(f)) is not None],
+        sweeps=[
+            (path.resolve().parent.name, path.read_text("utf-8", "replace")) for path in sweeps
+        ],
         command=shlex.join(command),
     )
     ensure_writable_folder(out.parent)
@@ -167,11 +164,3 @@ def _text(value: Any, missing: str = "", form: str = "") -> str:
     if isinstance(value, float | int) and not isinstance(value, bool) and value % 1 == 0:
         return f"{int(value):{form}}"  # pandas makes floats of whole numbers beside gaps.
     return missing if not isinstance(value, list | dict) and pd.isna(value) else str(value)
-
-
-def _sweep(folder: Path) -> str | None:
-    """Return the text of a sweep's sweep.json; None if there is none that can be read."""
-    try:
-        return (folder / "sweep.json").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None

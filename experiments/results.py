@@ -1,10 +1,7 @@
 """Results of runs: one tidy DataFrame, and the statistics that tables and plots take from it."""
 
-import dataclasses
-import json
+import contextlib
 import math
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +18,7 @@ from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.metrics import normalized_score
 
-from .run_folder import RETURN, Facts, RunFolder, find_runs
+from .run_folder import RETURN, find_runs
 
 Metric = Literal["score", "return", "model-return"]
 METRICS: Mapping[Metric, str] = {
@@ -55,8 +52,10 @@ _NOT_A_SETTING = frozenset(
     ]
 )
 """Parameters that do not tell one configuration from another on the same data."""
+_KIND = ["program", "method", "task", "dataset", "physics"]
+"""What configurations must share for their settings to tell them apart."""
 _MAX_NAMES = 4
-_SEED_IN_NAME = re.compile(r"(?:^|[-_,:=/])seed[-_:=]?(\d+)")
+_SEED_IN_NAME = r".*(?:^|[-_,:=/])seed[-_:=]?(\d+)"
 
 
 def load(folders: Sequence[Path]) -> pd.DataFrame:
@@ -68,49 +67,49 @@ def load(folders: Sequence[Path]) -> pd.DataFrame:
     Returns:
         One row per run and epoch, in natural order of the paths; a run without epochs has one row
         with ``epoch`` nan. Columns:
+            every field of ``run_folder.Facts``, where ``seed`` may come from the folder's name.
             run: the path below the folder that was searched, with "/"; unique.
             folder: the ``RunFolder``.
-            every field of ``run_folder.Facts``, where ``seed`` may come from the folder's name.
+            group: runs with the same number are samples that differ in the seed.
             setting: what sets the configuration apart from others of the same method on the same
                 data ("penalty_coeff=1.0"), "" if nothing does.
             label: method and setting, for legends and tables: "MBPO, rollout_length=1"; the run's
                 name if its files do not say what it is.
-            group: runs with the same number are samples that differ in the seed.
             epoch, and every column of progress.csv by its name; nan where a run has none.
 
     Raises:
         InputError: if a folder does not exist or none of them holds a run.
     """
-    runs: dict[Path, tuple[str, RunFolder]] = {}
+    runs: dict[Path, dict[str, Any]] = {}
     for root in map(Path, folders):
         for run in find_runs(root):
-            runs.setdefault(run.path.resolve(), (_name(run.path, root), run))
-    if not any(run.holds_something() for _, run in runs.values()):
+            path = run.path.resolve()
+            name = path.name if run.path == root else run.path.relative_to(root).as_posix()
+            runs.setdefault(path, {"run": name, "folder": run})
+    if not any(run["folder"].holds_something() for run in runs.values()):
         raise InputError(
             f"no run in {', '.join(map(str, folders))} or below: expected folders with config.json "
             "or progress.csv, as mopo-tf2 train and sweep write them."
         )
-    read = [(path, name, run, run.facts()) for path, (name, run) in runs.items()]
+    facts = [vars(run["folder"].facts()) | run for run in runs.values()]
+    about = pd.DataFrame(facts, index=[*runs], dtype=object)
     # An ensemble that other runs use is not a run without epochs.
-    shared = {Path(facts.model_from).resolve() for *_, facts in read if facts.model_from}
-    kept = [
-        (name, run, _with_seed(facts, name))
-        for path, name, run, facts in read
-        if path not in shared or facts.epochs_done
-    ]
-    names = _unique([name for name, _, _ in kept], [None] * len(kept))
-    groups, settings = _configurations([facts for *_, facts in kept])
-    tables: list[pd.DataFrame] = []
-    for name, (_, run, facts), group, setting in zip(names, kept, groups, settings, strict=True):
-        table = run.progress() if facts.epochs_done else pd.DataFrame({"epoch": [math.nan]})
-        about = {field.name: getattr(facts, field.name) for field in dataclasses.fields(facts)}
-        about |= {"run": name, "folder": run, "group": group, "setting": setting}
-        known_as = label(facts.program, facts.method, setting) if facts.described else name
-        about |= {"label": known_as}
-        constant = pd.DataFrame({key: [value] * len(table) for key, value in about.items()})
-        metrics = table.drop(columns=[column for column in table if column in about])
-        tables.append(pd.concat([constant, metrics], axis=1))
-    return pd.concat(tables, ignore_index=True)
+    shared = {Path(source).resolve() for source in about["model_from"].dropna()}
+    about = about[(about["epochs_done"] > 0) | ~about.index.isin(shared)].reset_index(drop=True)
+    in_name = pd.to_numeric(about["run"].str.extract(_SEED_IN_NAME, expand=False))
+    about["seed"] = about["seed"].fillna(in_name.astype("Int64").astype(object))
+    about["run"] = _numbered(about["run"], about["run"])
+    about["group"], about["setting"] = _configurations(about)
+    labels = map(label, about["program"], about["method"], about["setting"])
+    about["label"] = pd.Series([*labels], dtype=object).where(about["described"], about["run"])
+    tables = []
+    for run in about.itertuples():
+        table = run.folder.progress() if run.epochs_done else pd.DataFrame({"epoch": [math.nan]})
+        tables.append(table.assign(run=run.run))
+    metrics = pd.concat(tables).drop(columns=about.columns.drop("run"), errors="ignore")
+    # Of the others whole numbers stay whole beside gaps.
+    about = about.astype({"epochs_done": int, "described": bool})
+    return about.merge(metrics, on="run")
 
 
 def runs_of(frame: pd.DataFrame) -> pd.DataFrame:
@@ -168,14 +167,10 @@ def scores(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     among the epochs that they take: it is not skipped in favour of an older one. BEST is the
     highest finite one. A run of fewer than ten epochs has the mean of all as its LAST TEN.
 
-    Args:
-        frame: of ``load``.
-        metric: which evaluations.
-
     Returns:
-        One row per run, in the frame's order: the columns that say what the run is, LAST, LAST TEN
-        and BEST (nan where the run has none), and ``remarks``, a tuple of texts that say why one is
-        nan or what was left out.
+        One row per run, in the order of ``frame``: the columns that say what the run is, LAST, LAST
+        TEN and BEST (nan where the run has none), and ``remarks``, a tuple of texts that say why
+        one is nan or what was left out.
     """
     values = evaluations(frame, metric)
     rows = []
@@ -186,8 +181,7 @@ def scores(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
         rows.append(_summary(array))
         if array.size and not np.isfinite(array).any():
             rows[-1]["remarks"] = (_why_nothing(run, metric),)
-    facts = [*(field.name for field in dataclasses.fields(Facts)), "run", "folder"]
-    about = runs_of(frame)[[*facts, "group", "setting", "label"]].reset_index(drop=True)
+    about = runs_of(frame).loc[:, :"label"].reset_index(drop=True)  # Without metrics.
     return pd.concat([about, pd.DataFrame(rows)], axis=1)
 
 
@@ -202,84 +196,51 @@ def evaluations(frame: pd.DataFrame, metric: Metric) -> pd.Series:
         return values
     computed = _numbers(frame, RETURN)
     for _, run in frame.groupby("run"):
-        low, high = _references(run.iloc[-1])
+        last = run.iloc[-1]
+        # Runs that do not record the length of their episodes had no other.
+        horizon = catalog.EPISODE_STEPS if pd.isna(last["horizon"]) else last["horizon"]
+        low, high = catalog.scores_of_task(last["task"], horizon)
         computed[run.index] = normalized_score(computed[run.index], low, high)
         if math.isnan(low):
             values[run.index] = math.nan
     return values.fillna(computed)
 
 
-def mean_std(values: npt.ArrayLike) -> tuple[float, float]:
-    """Return the mean over seeds [n] and the standard deviation of the population (ddof 0).
+def interquartile_mean(
+    tasks: Sequence[npt.ArrayLike], random_state: np.random.RandomState
+) -> tuple[float, float, float]:
+    """Return the interquartile mean of all runs of all tasks, and its 95 % confidence interval.
 
-    The original computes every deviation so; the paper does not say. That of the sample (ddof 1)
-    is sqrt(n / (n - 1)) times as large. A single value has none (nan); a nan makes both nan.
-
-    Raises:
-        ValueError: if there is no value.
-    """
-    array = _not_empty(values)
-    return float(array.mean()), float(array.std()) if array.size > 1 else math.nan
-
-
-def interquartile_mean(values: npt.ArrayLike) -> float:
-    """Return the mean of the middle half of the scores [N] of all runs of all tasks.
-
-    Of N sorted scores floor(N / 4) are dropped at either end (Agarwal et al. 2021, "Deep
-    reinforcement learning at the edge of the statistical precipice", section 4.3). A task
-    with more seeds weighs more.
-
-    Raises:
-        ValueError: if there is no score.
-    """
-    return float(stats.trim_mean(_not_empty(values), 0.25))
-
-
-def stratified_bootstrap_interval(
-    tasks: Sequence[npt.ArrayLike],
-    random_state: np.random.RandomState,
-    *,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> tuple[float, float]:
-    """Return a confidence interval of the interquartile mean by a bootstrap with tasks as strata.
-
-    A resample draws, for every task by itself, as many of its runs as it has, with replacement,
-    and pools them. The interval lies between the (1 - level) / 2 and (1 + level) / 2 quantiles of
-    the resamples' interquartile means (Agarwal et al. 2021, section 4.1). It speaks of other seeds
+    Of N sorted scores floor(N / 4) are dropped at either end; a task with more seeds weighs more.
+    The interval is a bootstrap with tasks as strata: each of ``RESAMPLES`` resamples draws, for
+    every task by itself, as many of its runs as it has, with replacement. It speaks of other seeds
     on the same tasks, not of other tasks.
 
     Args:
         tasks: for each task the [n_t] scores of its runs.
         random_state: the source of the draws; an equal one gives an equal interval.
-        level: of confidence, in (0, 1).
-        resamples: number of bootstrap values.
 
     Returns:
-        Low and high; nan if a task has a single run: resampling it shows no spread.
+        The mean, low and high; the latter are nan if a task has a single run: resampling it shows
+        no spread.
 
     Raises:
         ValueError: if there is no task, or a task without scores.
+
+    Source: Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical
+    precipice", sections 4.1 and 4.3.
     """
-    strata = [_not_empty(values) for values in tasks]
-    if not strata:
-        raise ValueError("expected at least one task, got none.")
-    if any(stratum.size < 2 for stratum in strata):
-        return math.nan, math.nan
+    strata = [np.asarray(scores, np.float64) for scores in tasks]
     draws = [
-        stratum[random_state.randint(stratum.size, size=(resamples, stratum.size))]
-        for stratum in strata
+        scores[random_state.randint(len(scores), size=(RESAMPLES, len(scores)))]
+        for scores in strata
     ]
+    mean = float(stats.trim_mean(np.concatenate(strata), 0.25))
+    if min(map(len, strata)) < 2:
+        return mean, math.nan, math.nan
     means = stats.trim_mean(np.concatenate(draws, axis=1), 0.25, axis=1)
-    low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0]).tolist()
-    return low, high
-
-
-def _not_empty(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64).reshape(-1)
-    if not array.size:
-        raise ValueError("expected at least one value, got none.")
-    return array
+    low, high = np.quantile(means, [0.025, 0.975]).tolist()
+    return mean, low, high
 
 
 def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
@@ -287,12 +248,6 @@ def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
         return pd.Series(math.nan, index=frame.index)
     values = pd.to_numeric(frame[column], errors="coerce").astype(float)
     return values.where(np.isfinite(values))
-
-
-def _references(run: pd.Series) -> tuple[float, float]:
-    # Runs that do not record the length of their episodes had no other.
-    horizon = catalog.EPISODE_STEPS if pd.isna(run["horizon"]) else run["horizon"]
-    return catalog.scores_of_task(run["task"], horizon)
 
 
 def _summary(values: npt.NDArray[np.float64]) -> dict[str, Any]:
@@ -338,96 +293,57 @@ def _why_nothing(run: pd.DataFrame, metric: Metric) -> str:
     return f"no number in {RETURN if metric == 'score' else COLUMNS[metric]} of progress.csv"
 
 
-def canonical_config(name: str) -> str:
-    """Return the original's name of a configuration (halfcheetah_mixed), if it has one.
-
-    ``halfcheetah-medium-v2`` and ``halfcheetah_medium`` are one configuration on two datasets.
-    """
-    try:
-        return find_task(name).name
-    except InputError:
-        return name
-
-
-def _name(path: Path, root: Path) -> str:
-    resolved, base = path.resolve(), root.resolve()
-    below = base in resolved.parents
-    return resolved.relative_to(base).as_posix() if below else resolved.name
-
-
-def _unique(texts: Sequence[str], scopes: Sequence[Any]) -> list[str]:
+def _numbered(texts: pd.Series, scopes: Any) -> pd.Series:
     """Number the texts that occur more than once in their scope; "" stays."""
-    keys = list(zip(texts, scopes, strict=True))
-    total, seen, made = Counter(keys), Counter[Any](), []
-    for key in keys:
-        seen[key] += 1
-        made.append(f"{key[0]} #{seen[key]}" if key[0] and total[key] > 1 else key[0])
-    return made
+    alike = texts.groupby(scopes, sort=False)
+    numbers = " #" + (alike.cumcount() + 1).astype(str)
+    return texts.where((alike.transform("size") == 1) | (texts == ""), texts + numbers)
 
 
-def _with_seed(facts: Facts, name: str) -> Facts:
-    if facts.seed is not None:
-        return facts
-    found = _SEED_IN_NAME.findall(name)
-    return dataclasses.replace(facts, seed=int(found[-1]) if found else None)
-
-
-def _configurations(runs: Sequence[Facts]) -> tuple[list[int], list[str]]:
+def _configurations(about: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Return the number of each run's configuration, and what sets it apart."""
-    keys: list[str] = []
-    found: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}
-    for number, facts in enumerate(runs):
-        # A run whose files do not say what it is, is a configuration of its own.
-        kind: tuple[str, ...] = _kind(facts) if facts.described else (str(number),)
-        settings = _settings(facts) if facts.described else {}
-        keys.append(json.dumps([kind, settings], sort_keys=True, default=str))
-        found[keys[-1]] = (kind, settings)
-    alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for kind, settings in found.values():
-        alike.setdefault(kind, []).append(settings)
+    # A run whose files do not say what it is, is a configuration of its own.
+    kinds = about[_KIND].where(about["described"], about["run"], axis=0)
+    settings = [_settings(run) if run["described"] else {} for _, run in about.iterrows()]
+    values = pd.DataFrame(settings, index=about.index, dtype=object).map(repr)
+    keys = pd.concat([kinds, values], axis=1).apply(tuple, axis=1)
+    varies = values.groupby([kinds[name] for name in _KIND]).nunique() > 1
     # The same parameters are named on all data, so that labels of one method compare.
-    named: dict[tuple[str, ...], set[str]] = {}
-    for kind, same in alike.items():
-        named.setdefault(kind[:2], set()).update(_differing(same))
-    texts = [_said(settings, sorted(named[kind[:2]])) for kind, settings in found.values()]
-    # Cut short, two may read the same.
-    said = dict(zip(found, _unique(texts, [kind for kind, _ in found.values()]), strict=True))
-    numbers = {key: number for number, key in enumerate(found)}
-    return [numbers[key] for key in keys], [said[key] for key in keys]
+    named = varies.groupby(level=["program", "method"]).any()
+    texts = []
+    for kind, own in zip(kinds.itertuples(), settings, strict=True):
+        is_named = named.loc[(kind.program, kind.method)]
+        names = [name for name in sorted(is_named.index[is_named]) if name in own]
+        shown = [f"{name}={own[name]}" for name in names[:_MAX_NAMES]]
+        more = [f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+        texts.append(", ".join([*shown, *more]))
+    # Cut short, those of two configurations may read the same.
+    made = kinds.assign(text=texts, key=keys)
+    first = made.drop_duplicates("key").set_index("key")
+    said = _numbered(first["text"], [first[name] for name in (*_KIND, "text")])
+    return pd.Series(pd.factorize(keys)[0], about.index), keys.map(said)
 
 
-def _kind(facts: Facts) -> tuple[str, str, str, str, str]:
-    """What configurations must share for their settings to tell them apart."""
-    return facts.program, facts.method, facts.task, facts.dataset, facts.physics
-
-
-def _settings(facts: Facts) -> dict[str, Any]:
-    short = {name.rsplit(".", 1)[-1]: value for name, value in facts.params.items()}
+def _settings(run: pd.Series) -> dict[str, Any]:
+    is_own = run["program"] != "original"
     # The original's short names repeat: Q_params.type, policy_params.type, ...
-    params = facts.params if facts.program == "original" else short
+    short = {name: name.rsplit(".", 1)[-1] for name in run["params"]}
     chosen = {
-        name: value
-        for name, value in params.items()
-        if name.rsplit(".", 1)[-1] not in _NOT_A_SETTING
+        short[name] if is_own else name: value
+        for name, value in run["params"].items()
+        if short[name] not in _NOT_A_SETTING
     }
-    if facts.program == "original":
+    if not is_own:
         return chosen
+    config = run["config"]
+    with contextlib.suppress(InputError):
+        # halfcheetah-medium-v2 and halfcheetah_medium are one configuration on two datasets.
+        config = find_task(config).name
     return {
         **chosen,
-        "config": canonical_config(facts.config),
-        "sha256": (facts.sha256 or "unknown")[:8],
-        "max_path_length": facts.horizon,
+        "config": config,
+        "sha256": (run["sha256"] or "unknown")[:8],
+        "max_path_length": run["horizon"],
         # Which one does not matter: each seed may have its own.
-        "ensemble": "shared" if facts.model_from else "own",
+        "ensemble": "shared" if run["model_from"] else "own",
     }
-
-
-def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = {name for one in settings for name in one}
-    return sorted(name for name in names if len({repr(one.get(name)) for one in settings}) > 1)
-
-
-def _said(settings: Mapping[str, Any], names: Sequence[str]) -> str:
-    shown = [f"{name}={settings[name]}" for name in names if name in settings]
-    hidden = len(shown) - _MAX_NAMES
-    return ", ".join([*shown[:_MAX_NAMES], *([f"and {hidden} more"] if hidden > 0 else [])])

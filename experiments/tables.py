@@ -3,22 +3,27 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from mopo_tf2.configs.methods import TITLES
 from mopo_tf2.data import catalog
-from mopo_tf2.errors import InputError
 
 from . import results
 from .published import Comparison, compare, read_published
 from .results import LAST, METRICS, STATISTICS, Metric
 from .run_folder import UNKNOWN, State
 
-SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex", ".json": "json"}
+Format = Literal["markdown", "csv", "latex", "json"]
+SUFFIXES: Mapping[str, Format] = {
+    ".md": "markdown",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".json": "json",
+}
 COLUMNS = (
     *("kind", "dataset", "task", "physics", "configuration", "program", "method", "setting"),
     *("metric", "statistic", "mean", "std", "iqm", "ci_low", "ci_high", "published"),
@@ -49,17 +54,14 @@ def make_table(
     metric: Metric | None = None,
     include_unfinished: bool = False,
 ) -> Table:
-    """Make the table of some runs.
+    """Make the table of the runs in a frame of ``results.load``.
 
-    Args:
-        frame: of ``results.load``.
-        paper: see ``published.read_published``.
-        metric: None for that of the published table, else the score; of runs without a simulator
-            the return in the learned model. Published numbers of another metric are not shown.
-        include_unfinished: average unfinished and failed runs of at least one epoch too.
+    Without ``metric`` it is that of the published table, else the score; of runs without a
+    simulator the return in the learned model. Published numbers of another metric are not shown.
+    ``include_unfinished`` averages unfinished and failed runs of at least one epoch too.
 
     Raises:
-        InputError: if there is no such published table.
+        InputError: if there is no published table ``paper``; see ``published.read_published``.
     """
     published, remarks = read_published(paper), []
     has = {name: results.evaluations(frame, name).notna().any() for name in METRICS}
@@ -125,9 +127,11 @@ def _lines(group: pd.DataFrame, beside: Comparison, seeds: set[Any]) -> Iterator
         "notes": [*_notes(group, counted, seeds), *beside.notes],
     }
     for name in STATISTICS:
-        mean, std = results.mean_std(counted[name]) if len(counted) else (math.nan, math.nan)
-        values = {"statistic": name, "mean": mean, "std": std, "scores": counted[name].to_numpy()}
-        yield common | values
+        scores = counted[name].to_numpy(float)
+        mean = scores.mean() if scores.size else math.nan
+        # Of the population (ddof 0), as the original computes every deviation.
+        std = scores.std() if scores.size > 1 else math.nan
+        yield common | {"statistic": name, "mean": mean, "std": std, "scores": scores}
 
 
 def _notes(group: pd.DataFrame, counted: pd.DataFrame, seeds: set[Any]) -> Iterator[str]:
@@ -168,28 +172,22 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if len(present) < len(alike):
             notes.append(f"{len(alike) - len(present)} of {len(alike)} tasks have no number")
         scores = [*present["scores"]]
-        low, high = results.stratified_bootstrap_interval(scores, np.random.RandomState(0))
+        iqm, low, high = results.interquartile_mean(scores, np.random.RandomState(0))
         yield {
             **dict(zip(["dataset", *kinds[1:], "statistic"], values, strict=True)),
-            **{"mean": present["mean"].mean(), "ci_low": low, "ci_high": high},
-            "iqm": results.interquartile_mean(np.concatenate(scores)),
+            **{"mean": present["mean"].mean(), "iqm": iqm, "ci_low": low, "ci_high": high},
             "published": present["published"].mean(skipna=False),
             **{"n_tasks": len(present), "has_unfinished": alike["has_unfinished"].max()},
             "notes": notes,
         }
 
 
-def render(table: Table, format: str) -> str:
+def render(table: Table, format: Format) -> str:
     """Return a table as text with a line end.
 
-    Args:
-        table: of ``make_table``.
-        format: "markdown": aligned, notes below. "latex": floats for a document with the packages
-            array, booktabs and graphicx. "csv": the lines of all four frames, with every digit, an
-            empty cell for nothing. "json": the same by frame.
-
-    Raises:
-        InputError: if there is no such format.
+    "markdown" is aligned, with notes below; "latex" has floats for a document with the packages
+    array, booktabs and graphicx; "csv" has the lines of all four frames with every digit, and an
+    empty cell for nothing; "json" has the same by frame.
     """
     parts = {n: getattr(table, n) for n in ("rows", "aggregates", "published", "excluded")}
     if format == "csv":
@@ -201,8 +199,6 @@ def render(table: Table, format: str) -> str:
         filled = {name: part.dropna(axis=1, how="all") for name, part in parts.items()}
         made = {n: part.where(part.notna(), None).to_dict("records") for n, part in filled.items()}
         return json.dumps(table._asdict() | made, indent=2, allow_nan=False, default=int) + "\n"
-    if format not in SUFFIXES.values():
-        raise InputError(f"expected a format of {', '.join(SUFFIXES.values())}, got {format!r}.")
     blocks = [*printed_blocks(table)]
     if format == "markdown":
         return "\n".join(_markdown(*block) for block in blocks)
@@ -211,17 +207,13 @@ def render(table: Table, format: str) -> str:
 
 
 def printed_blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
-    """Yield caption, cells as text and notes of each part of a table that has rows.
-
-    Columns without any text are left out.
-    """
+    """Yield caption, cells as text and notes of each part that has rows; no empty columns."""
     for caption, cells, notes in _blocks(table):
         if len(cells):
             yield caption, cells.loc[:, (cells != "").any()], notes
 
 
 def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
-    """Yield the parts of a printed table: caption, cells, notes below."""
     named = ["Dataset", "Task", "Physics", "Method", "Setting"]
     text, notes = _as_text(table.rows)
     rows = text[text["Statistic"] == LAST].reset_index(drop=True)
@@ -264,10 +256,8 @@ def _blocks(table: Table) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
 
 def _as_text(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a frame as people read it, "" for nothing and the usual, and its numbered notes."""
-    text, numbers = (
-        frame.rename(columns=lambda n: n.replace("_", " ").capitalize()),
-        dict[str, int](),
-    )
+    text = frame.rename(columns=lambda name: name.replace("_", " ").capitalize())
+    numbers: dict[str, int] = {}
     means = map(_number, frame["mean"], frame["std"])
     stars = ["*" if unfinished == 1 else "" for unfinished in frame["has_unfinished"]]
     text["Mean"] = [(mean or "n/a") + star for mean, star in zip(means, stars, strict=True)]

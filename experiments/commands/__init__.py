@@ -4,30 +4,34 @@ Nothing heavy is imported before a command runs, so that help and errors of inpu
 """
 
 import argparse
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-PAPERS = "mopo-table1|mopo-table2|...|FILE.csv|none"
 
 
 def add_command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], int], help: str, **texts: Any
+    commands: Any,
+    function: Callable[[argparse.Namespace], int],
+    *,
+    name: str | None = None,
+    epilog: str | Callable[[], str] | None = None,
 ) -> argparse.ArgumentParser:
-    """Add one command to the parser.
+    """Add one command to the parser; its help is the docstring of ``function``.
 
     Args:
         commands: the subparsers of ``mopo-tf2``.
-        name: of the command.
         function: takes the options, returns the exit code.
-        help: one line for the list of commands.
-        texts: ``description`` (``help`` otherwise) and ``epilog`` of the command's own help; the
-            epilog may be a function that composes it.
+        name: of the command; the function's, if None.
+        epilog: end of the command's help, or a function that composes it.
     """
+    text = inspect.getdoc(function) or ""
+    first, *_ = text.splitlines()
     parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=help,
-        description=texts.get("description", help),
-        epilog=texts.get("epilog"),
+        name or function.__name__.replace("_", "-"),
+        help=first.rstrip("."),
+        description=text,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=function)
@@ -45,3 +49,27 @@ def add_settings(add: Callable[..., Any], help: str) -> None:
         default=[],
         help=help,
     )
+
+
+def add_runs(add: Callable[..., Any]) -> None:
+    """Add the folders of runs, and ``--paper``; see ``published.read_published``."""
+    add("runs", type=Path, nargs="+", metavar="DIR", help="run folders, or folders of runs")
+    add(
+        "--paper",
+        default="mopo-table1",
+        metavar="mopo-table1|mopo-table2|...|FILE.csv|none",
+        help="published numbers (mopo-table1); a file has the columns dataset or task, method, "
+        "score or return, source",
+    )
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return the ``type`` of options that are whole numbers from ``least`` on."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            expected = f"expected a whole number from {least} on"
+            raise argparse.ArgumentTypeError(f"{expected}, got '{text}'")
+        return int(text)
+
+    return parse

@@ -9,8 +9,9 @@ from mopo_tf2.config_fields import parse_settings, replace, require
 from mopo_tf2.configs.field_help import class_help
 from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.configs.ood import OOD_TASKS
+from mopo_tf2.errors import InputError
 
-from . import add_command, add_settings
+from . import add_command, add_settings, whole
 
 _EPILOG = """the four kinds of D4RL's data, from nothing:
   mopo-tf2 collect hopper --out random.hdf5 --n 1000000
@@ -29,14 +30,9 @@ fields for --set, with their defaults:
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    collects = "random actions, a trained policy's, or what SAC sees while it learns in the task"
+    fields = ("steps", "max_path_length")
     parser = add_command(
-        commands,
-        "collect",
-        collect,
-        "write a D4RL-format dataset from a task",
-        description=f"Write a D4RL-format dataset: {collects}.",
-        epilog=lambda: _EPILOG + class_help(OnlineSACConfig, ("steps", "max_path_length")),
+        commands, collect, epilog=lambda: _EPILOG + class_help(OnlineSACConfig, fields)
     )
     add = parser.add_argument
     add(
@@ -46,7 +42,7 @@ def add_parsers(commands: Any) -> None:
         "ant-straight (data of ant-angle), or module:function",
     )
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
-    add("--n", type=int, help="number of transitions (of --save policy: --steps)")
+    add("--n", type=whole(1), help="number of transitions (of --save policy: --steps)")
     add(
         "--policy",
         default="random",
@@ -62,63 +58,46 @@ def add_parsers(commands: Any) -> None:
     )
     add("--seed", type=int, default=0, help="of resets, actions and training (0)")
     add("--physics", choices=("d4rl", "gymnasium"), default="d4rl", help="(d4rl)")
-    add("--max-path-length", type=int, default=1000, help="steps of an episode (1000)")
+    add("--max-path-length", type=whole(1), default=1000, help="steps of an episode (1000)")
     add_settings(add, "set fields of SAC; they are listed below")
 
     tasks = " or ".join(task.environment for task in OOD_TASKS.values())
-    parser = add_command(
-        commands,
-        "relabel",
-        relabel,
-        "give a dataset the rewards of another task",
-        description="Write a dataset with the rewards of another task with the same dynamics, and "
-        "print mean and maximum return of its episodes before and after.",
-    )
-    add = parser.add_argument
+    add = add_command(commands, relabel).add_argument
     add("file", type=Path, metavar="FILE", help="dataset that mopo-tf2 collect wrote")
     add("--task", required=True, help=f"task whose rewards to give: {tasks}")
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
-    parser = add_command(
-        commands,
-        "join",
-        join,
-        "append datasets of one task to each other",
-        description="Write the rows of several datasets of one task into one file, each with whole "
-        "episodes (medium-expert, for example).",
-    )
-    add = parser.add_argument
+    add = add_command(commands, join).add_argument
     add("files", type=Path, nargs="+", metavar="FILE", help="datasets, at least two")
     add("--out", type=Path, required=True, metavar="FILE", help="HDF5 file to write")
 
 
 def collect(options: argparse.Namespace) -> int:
-    """Write a dataset."""
-    settings = parse_settings(options.settings)
-    sac = options.policy == "sac"
+    """Write a D4RL-format dataset from a task.
+
+    Its data: random actions, a trained policy's, or what SAC sees while it learns in the task.
+    """
+    settings, is_sac = parse_settings(options.settings), options.policy == "sac"
     given = options.steps is not None or options.save is not None or bool(settings)
-    belong = "--steps, --save and --set belong to --policy sac, which needs --steps"
-    require(options.steps is not None if sac else not given, f"{belong}.")
-    require(sac or options.n is not None, "--n, the number of transitions, is missing.")
-    for name in ("n", "max_path_length"):
-        value = getattr(options, name)
-        require(value is None or value > 0, f"--{name.replace('_', '-')} must be positive.")
-    config = _sac_config(options, settings) if sac else None
-    from ..collection import SACCollection
-    from ..collection import collect as collect_task
+    belong = "--steps, --save and --set belong to --policy sac, which needs --steps."
+    require(options.steps is not None if is_sac else not given, belong)
+    require(is_sac or options.n is not None, "--n, the number of transitions, is missing.")
+    config = _sac_config(options, settings) if is_sac else None
+    from .. import collection
     from ..training import Interrupted
 
-    common = {"seed": options.seed, "physics": options.physics}
-    if config is None:
-        common |= {"policy": options.policy, "max_path_length": options.max_path_length}
-        print(collect_task(options.task, options.out, options.n, **common), flush=True)
-        return 0
-    common |= {"save": options.save or "replay", "n": options.n}
+    how = {"n": options.n, "seed": options.seed, "physics": options.physics}
     try:
-        print(SACCollection(options.task, options.out, config, **common).run(), flush=True)
+        if config is None:
+            how |= {"policy": options.policy, "max_path_length": options.max_path_length}
+            summary = collection.collect(options.task, options.out, **how)
+        else:
+            how["save"] = options.save or "replay"
+            summary = collection.collect_sac(options.task, options.out, config, **how)
     except Interrupted as interrupted:
         print(interrupted, flush=True)
         return 130
+    print(summary, flush=True)
     return 0
 
 
@@ -126,15 +105,17 @@ def _sac_config(options: argparse.Namespace, settings: Mapping[str, str]) -> Onl
     of_rollouts = "--n is the number of rollout steps of --save policy; leave it out."
     require(options.save == "policy" or options.n is None, of_rollouts)
     own = {"steps": str(options.steps), "max_path_length": str(options.max_path_length)}
-    for name in own:
-        option = f"--{name.replace('_', '-')}"
-        require(name not in settings, f"give {option} instead of --set {name}.")
+    for name in own.keys() & settings.keys():
+        raise InputError(f"give --{name.replace('_', '-')} instead of --set {name}.")
     # Through settings, so that a warm-up below --steps can be set with it.
     return replace(OnlineSACConfig(steps=10**9), {**own, **settings})
 
 
 def relabel(options: argparse.Namespace) -> int:
-    """Relabel a dataset."""
+    """Give a dataset the rewards of another task with the same dynamics.
+
+    Prints mean and maximum return of its episodes before and after.
+    """
     from ..collection import relabel as relabel_file
 
     print(relabel_file(options.file, options.task, options.out), flush=True)
@@ -142,7 +123,10 @@ def relabel(options: argparse.Namespace) -> int:
 
 
 def join(options: argparse.Namespace) -> int:
-    """Join datasets."""
+    """Append datasets of one task to each other.
+
+    Each with whole episodes (medium-expert, for example).
+    """
     from ..collection import join as join_files
 
     print(join_files(options.files, options.out), flush=True)

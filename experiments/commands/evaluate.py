@@ -1,6 +1,7 @@
 """``mopo-tf2 evaluate`` and ``fqe``."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,53 +11,40 @@ from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.errors import InputError
 from mopo_tf2.files import ensure_writable_folder
 
-from . import add_command
+from . import add_command, whole
 
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    parser = add_command(
-        commands,
-        "evaluate",
-        evaluate,
-        "run a run's policy in its environment",
-        description="Run a run's policy in its environment; without one (environment none) run it "
-        "in the learned model, and estimate it by fitted-Q evaluation.",
-    )
-    add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="run folder")
-    add("--episodes", type=int, default=10, help="number of episodes (10)")
-    add("--seed", type=int, default=0, help="of the episodes' resets (0)")
+    evaluates, estimates = add_command(commands, evaluate), add_command(commands, fqe)
+    for add, seeded in (
+        (evaluates.add_argument, "the episodes' resets"),
+        (estimates.add_argument, "initial weights and batches"),
+    ):
+        add("run", type=Path, metavar="RUN", help="run folder of any method")
+        add("--seed", type=whole(0), default=0, help=f"of {seeded} (0)")
+        add("--json", action="store_true", help="print every number as a JSON object")
+    add = evaluates.add_argument
+    add("--episodes", type=whole(1), default=10, help="number of episodes (10)")
     add("--video", type=Path, metavar="FILE", help="film the first episode: .mp4 or .gif")
-    add("--json", action="store_true", help="print every number as a JSON object")
-
-    parser = add_command(
-        commands,
-        "fqe",
-        fqe,
-        "estimate a run's policy from logged data alone, by fitted-Q evaluation",
-        description="Fitted-Q evaluation (Le, Voloshin and Yue 2019): the discounted return of a "
-        "run's policy over an endless horizon, learned from data with no simulator and no model. "
-        "Several critics give an interval; it does not say how other data would change it.",
-    )
-    add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="run folder of any method")
+    add = estimates.add_argument
     add("--dataset", metavar="ID|PATH", help="data other than the run's, as those held out")
     add("--steps", type=int, help="gradient steps (10000)")
     add("--discount", type=float, help="gamma, below 1 (the one that the policy was trained for)")
     add("--critics", dest="num_critics", type=int, metavar="CRITICS", help="number of critics (5)")
-    add("--seed", type=int, default=0, help="of initial weights and batches (0)")
-    add("--json", action="store_true", help="print every number as a JSON object")
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Evaluate a policy, and film its first episode."""
-    from ..film import SUFFIXES, film, take_graphics
+    """Run a run's policy in its environment.
+
+    Without one (environment none) run it in the learned model, and estimate it by fitted-Q
+    evaluation.
+    """
+    from ..film import SUFFIXES, film
     from ..run_folder import RunFolder
 
-    graphics, video = take_graphics(), options.video
-    require(options.episodes > 0, f"--episodes must be positive, got {options.episodes}.")
-    require(options.seed >= 0, f"--seed must not be negative, got {options.seed}.")
+    # For the film alone: here MuJoCo would load Mesa's LLVM, which crashes TensorFlow's compiler.
+    graphics, video = os.environ.pop("MUJOCO_GL", None), options.video
     if video is not None:
         require(video.suffix.lower() in SUFFIXES, f"--video expects .mp4 or .gif, got {video}.")
         task = RunFolder(options.run).policy_metadata()["environment"]
@@ -79,10 +67,14 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def fqe(options: argparse.Namespace) -> int:
-    """Print a fitted-Q evaluation."""
+    """Estimate a run's policy from logged data alone, by fitted-Q evaluation.
+
+    Fitted-Q evaluation (Le, Voloshin and Yue 2019): the discounted return of a run's policy over
+    an endless horizon, learned from data with no simulator and no model. Several critics give an
+    interval; it does not say how other data would change it.
+    """
     from ..evaluation import fitted_q_of_run, text, to_json
 
-    require(options.seed >= 0, f"--seed must not be negative, got {options.seed}.")
     given = {name: getattr(options, name) for name in ("steps", "discount", "num_critics")}
     settings = {name: value for name, value in given.items() if value is not None}
     numbers = fitted_q_of_run(options.run, options.dataset, settings, options.seed)

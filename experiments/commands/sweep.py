@@ -12,14 +12,6 @@ from mopo_tf2.errors import InputError
 
 from . import add_command, add_settings
 
-_DESCRIPTION = """Train each task with each algorithm, grid point and seed, on Ray.
-
-Every trial is a run folder as `mopo-tf2 train` writes it, in OUT/TASK/seed_N (with a grid:
-OUT/TASK/rollout_length=1,penalty_coeff=0.5/seed_N), with its own checkpoints, status.json and
-trial.log. A trial whose process or machine dies is retried from its last checkpoint, on another
-machine if need be. Ctrl-C lets each trial end its epoch and write a checkpoint. However a sweep
-ended, the same command with --resume continues it: what is finished is not run again; tasks,
-seeds and epochs may be added."""
 _EPILOG = """examples:
   mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1
   mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1 --resume
@@ -42,14 +34,7 @@ exit code: 0 all finished, 1 some failed, 2 invalid input (nothing ran), 130 int
 
 def add_parsers(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = add_command(
-        commands,
-        "sweep",
-        sweep,
-        "train many tasks, algorithms and seeds on Ray, on one machine or a cluster",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+    parser = add_command(commands, sweep, epilog=_EPILOG)
     add = parser.add_argument_group("what to run").add_argument
     several: Any = {"nargs": "+", "action": "extend", "default": []}
     add("--tasks", metavar="NAME", help="configurations, as in mopo-tf2 train", **several)
@@ -77,7 +62,15 @@ def add_parsers(commands: Any) -> None:
 
 
 def sweep(options: argparse.Namespace) -> int:
-    """Run a sweep."""
+    """Train many tasks, algorithms and seeds on Ray, on one machine or a cluster.
+
+    Every trial is a run folder as `mopo-tf2 train` writes it, in OUT/TASK/seed_N (with a grid:
+    OUT/TASK/rollout_length=1,penalty_coeff=0.5/seed_N), with its own checkpoints, status.json and
+    trial.log. A trial whose process or machine dies is retried from its last checkpoint, on another
+    machine if need be. Ctrl-C lets each trial end its epoch and write a checkpoint. However a sweep
+    ended, the same command with --resume continues it: what is finished is not run again; tasks,
+    seeds and epochs may be added.
+    """
     from ..sweep import Resources, run_sweep
     from ..sweep_plan import plan_trials
 

@@ -1,7 +1,6 @@
 """``mopo-tf2 import-tf1``, ``export-tf1`` and ``parity-curves``: the original's files and runs."""
 
 import argparse
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,43 +20,29 @@ if TYPE_CHECKING:
     from ..run_folder import RunFolder
 
 _POLICY, _MODELS = "checkpoint.pkl", "models"
-_CHECKPOINT = re.compile(r"checkpoint_(\d+)")
 
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    parser = add_command(
-        commands,
-        "import-tf1",
-        import_tf1,
-        "make a run folder of a model or a policy that the original saved",
-        description="Read a model (NAME.mat or NAME_0.mat, with or without .nns, in FOLDER or its "
-        "models) and a policy (checkpoint.pkl, in FOLDER or its last checkpoint_N); one of both is "
-        "enough. train --model takes the model, evaluate and collect --policy take the policy.",
-    )
-    add = parser.add_argument
+    add = add_command(commands, import_tf1).add_argument
     add("folder", type=Path, metavar="FOLDER", help="folder with the original's files")
     add("--out", type=Path, required=True, metavar="RUN", help="run folder to make")
     add("--name", help="of the model, if there are several")
     add("--environment", metavar="TASK", help="the policy's task, if the checkpoint names none")
 
-    written = "write a run's model as the original's files"
-    parser = add_command(commands, "export-tf1", export_tf1, written)
-    add = parser.add_argument
+    add = add_command(commands, export_tf1).add_argument
     add("run", type=Path, metavar="RUN", help="run folder")
     add("--out", type=Path, required=True, metavar="FOLDER", help="folder to write into")
     add("--name", required=True, help="of the files NAME.mat and NAME.nns (the original's: BNN)")
 
-    compared = "compare learning curves with the original's; exit 1 if they differ"
-    parser = add_command(commands, "parity-curves", parity_curves, compared)
-    add = parser.add_argument
+    add = add_command(commands, parity_curves).add_argument
     add("reference", type=Path, metavar="REFERENCE", help="run folder of the original, or of many")
     add("runs", type=Path, nargs="+", metavar="RUN", help="run folders, of different seeds")
     add("--out", type=Path, default=Path("parity-curves.png"), help="PNG (parity-curves.png)")
 
 
 def parity_curves(options: argparse.Namespace) -> int:
-    """Compare learning curves with the original's."""
+    """Compare learning curves with the original's; exit 1 if they differ."""
     from mopo_tf2.parity import curve_report
 
     text, is_fault = curve_report.parity_curves(options.reference, options.runs, options.out)
@@ -66,7 +51,12 @@ def parity_curves(options: argparse.Namespace) -> int:
 
 
 def import_tf1(options: argparse.Namespace) -> int:
-    """Make a run folder of the original's files."""
+    """Make a run folder of a model or a policy that the original saved.
+
+    Read a model (NAME.mat or NAME_0.mat, with or without .nns, in FOLDER or its models) and a
+    policy (checkpoint.pkl, in FOLDER or its last checkpoint_N); one of both is enough. train
+    --model takes the model, evaluate and collect --policy take the policy.
+    """
     from mopo_tf2.tf1_files import read_model, read_policy
 
     from ..run_folder import RunFolder
@@ -75,52 +65,51 @@ def import_tf1(options: argparse.Namespace) -> int:
     require(folder.is_dir(), f"expected a folder of the original's files, {folder} is none.")
     is_new = not (run.holds_something() or run.has_model or run.has_policy)
     require(is_new, f"{run} holds a run already: choose another --out.")
-    model_place, policy_path = _find_model(folder, options.name), _find_policy(folder)
-    require(
-        model_place is not None or policy_path is not None,
-        f"{folder} holds nothing to import: expected a model (.mat, here or in {_MODELS}) or a "
-        f"policy ({_POLICY}, here or in checkpoint_N).",
-    )
-    model = None if model_place is None else read_model(*model_place)
-    policy = None if policy_path is None else read_policy(policy_path)
-    task = options.environment
-    if policy is not None:
-        task = task or _task_of(policy, folder)
+    place, path = _find_model(folder, options.name), _find_policy(folder)
+    model = read_model(*place) if place else None
+    policy = read_policy(path) if path else None
+    if model is None and policy is None:
+        raise InputError(
+            f"{folder} holds nothing to import: expected a model (.mat, here or in {_MODELS}) or a "
+            f"policy ({_POLICY}, here or in checkpoint_N)."
+        )
+    variant = policy.variant if policy else {}
+    task = options.environment or (_task_of(variant, folder) if policy else None)
     _require_same_sizes(model, policy, task)
     ensure_writable_folder(run.path)
-    if model is not None and model_place is not None:
-        variant = {} if policy is None else policy.variant
-        print(f"model {model_place[1]}: {_write_model(model, run, variant)}", flush=True)
-    if policy is not None:
+    if model and place:
+        print(f"model {place[1]}: {_write_model(model, run, variant)}", flush=True)
+    if policy:
         print(_write_policy(policy, task, run), flush=True)
     return 0
 
 
 def _find_model(folder: Path, name: str | None) -> tuple[Path, str] | None:
-    places = [place for place in (folder, folder / _MODELS) if place.is_dir()]
-    if name is not None:
-        for place in places:
-            if any((place / f"{stem}.mat").is_file() for stem in (name, f"{name}_0")):
-                return place, name
-        raise InputError(f"{folder} holds no model {name}: expected {name}.mat or {name}_0.mat.")
+    places = (folder, folder / _MODELS)
     found = [path for place in places for path in sorted(place.glob("*.mat"))]
-    names = ", ".join(path.stem for path in found)
-    require(len(found) < 2, f"{folder} holds several models: choose one by --name: {names}.")
-    return (found[0].parent, found[0].stem) if found else None
+    if name is None:
+        names = ", ".join(path.stem for path in found)
+        require(len(found) < 2, f"{folder} holds several models: choose one by --name: {names}.")
+    else:
+        found = [path for path in found if path.stem in (name, f"{name}_0")]
+        missing = f"{folder} holds no model {name}: expected {name}.mat or {name}_0.mat."
+        require(bool(found), missing)
+    return (found[0].parent, name or found[0].stem) if found else None
 
 
 def _find_policy(folder: Path) -> Path | None:
     if (folder / _POLICY).is_file():
         return folder / _POLICY
     paths = folder.glob(f"checkpoint_*/{_POLICY}")
-    found = [(match, path) for path in paths if (match := _CHECKPOINT.fullmatch(path.parent.name))]
-    return max(found, key=lambda pair: int(pair[0][1]))[1] if found else None
+    epochs = {path: path.parent.name.removeprefix("checkpoint_") for path in paths}
+    found = [path for path, epoch in epochs.items() if epoch.isdecimal()]
+    return max(found, key=lambda path: int(epochs[path]), default=None)
 
 
-def _task_of(policy: "SavedPolicy", folder: Path) -> str:
+def _task_of(variant: Mapping[str, Any], folder: Path) -> str:
     from mopo_tf2.evaluation.environments import TASKS
 
-    domain = str(_nested(policy.variant, "environment_params", "evaluation", "domain")).lower()
+    domain = str(_nested(variant, "environment_params", "evaluation", "domain")).lower()
     known = f"one of {', '.join(TASKS)}, or your own module:function"
     require(domain in TASKS, f"{folder} names no built-in task: give --environment, {known}.")
     return domain
@@ -141,25 +130,28 @@ def _require_same_sizes(
     parts: dict[str, Any] = {"the model": model, "the policy": policy}
     if task is not None:
         parts[task] = environment_info(make_environment(task), task)
-    sizes = {name: (part.obs_dim, part.act_dim) for name, part in parts.items() if part is not None}
+    sizes = {name: (part.obs_dim, part.act_dim) for name, part in parts.items() if part}
     said = ", ".join(f"{name} has {o} and {a}" for name, (o, a) in sizes.items())
     require(len(set(sizes.values())) == 1, f"observation and action sizes differ: {said}.")
 
 
 def _write_model(model: "SavedModel", run: "RunFolder", variant: Mapping[str, Any]) -> str:
     members, depth = model.num_networks, model.num_hidden_layers
-    settings = _nested(variant, "algorithm_params", "kwargs")
-    num_elites, usual = _nested(settings, "num_elites"), EnsembleConfig().weight_decays
-    some = isinstance(num_elites, int) and 1 <= num_elites <= members
-    assumed = usual if len(usual) == depth + 1 else (0.0,) * (depth + 1)
+    settings, decays = _nested(variant, "algorithm_params", "kwargs"), model.weight_decays
+    num_elites, assumed = _nested(settings, "num_elites"), ""
+    if decays is None:
+        decays = EnsembleConfig().weight_decays
+        decays = decays if len(decays) == depth + 1 else (0.0,) * (depth + 1)
+        assumed = f"  no .nns beside it: swish layers and the weight decays {decays} assumed.\n"
+    is_count = isinstance(num_elites, int) and 1 <= num_elites <= members
     config = EnsembleConfig(
         num_networks=members,
-        num_elites=num_elites if some else members,
+        num_elites=num_elites if is_count else members,
         hidden_dim=model.hidden_dim,
         num_hidden_layers=depth,
         separate_mean_var=model.separate_mean_var,
         deterministic=_nested(settings, "deterministic") is True,
-        weight_decays=assumed if model.weight_decays is None else model.weight_decays,
+        weight_decays=decays,
     )
     metadata = {
         "obs_dim": model.obs_dim,
@@ -173,18 +165,16 @@ def _write_model(model: "SavedModel", run: "RunFolder", variant: Mapping[str, An
     }
     run.write_model(model.arrays, metadata)
     heads = "heads for mean and variance" if model.separate_mean_var else "one head"
-    no_text = f"  no .nns beside it: swish layers and the weight decays {assumed} assumed.\n"
-    usage = f"  use it with: mopo-tf2 train CONFIG --model {run}"
     return (
         f"{members} networks of {depth} x {model.hidden_dim} with {heads}, {model.obs_dim} "
         f"observation and {model.act_dim} action dimensions -> {run}\n"
         f"  the original saves neither elites nor hold-out losses: all {members} members are "
-        "elites, the hold-out loss is unknown.\n"
-        f"{no_text if model.weight_decays is None else ''}{usage}"
+        f"elites, the hold-out loss is unknown.\n{assumed}"
+        f"  use it with: mopo-tf2 train CONFIG --model {run}"
     )
 
 
-def _write_policy(policy: "SavedPolicy", task: str, run: "RunFolder") -> str:
+def _write_policy(policy: "SavedPolicy", task: str | None, run: "RunFolder") -> str:
     from mopo_tf2.device import use_device
 
     use_device()
@@ -192,8 +182,8 @@ def _write_policy(policy: "SavedPolicy", task: str, run: "RunFolder") -> str:
 
     length = _nested(policy.variant, "sampler_params", "kwargs", "max_path_length")
     sizes = ("obs_dim", "act_dim", "hidden_layer_sizes")
-    description = {name: getattr(policy, name) for name in sizes}
     arrays = {str(i): weights for i, weights in enumerate(policy.policy)}
+    made = GaussianPolicy.from_exported(arrays, {name: getattr(policy, name) for name in sizes})
     metadata = {
         "environment": task,
         "physics": "d4rl",
@@ -201,8 +191,8 @@ def _write_policy(policy: "SavedPolicy", task: str, run: "RunFolder") -> str:
         "epoch": "unknown" if policy.epochs is None else policy.epochs,
         "seed": _nested(policy.variant, "run_params", "seed"),
     }
-    run.write_policy(GaussianPolicy.from_exported(arrays, description), metadata)
-    hidden = " x ".join(str(size) for size in policy.hidden_layer_sizes)
+    run.write_policy(made, metadata)
+    hidden = " x ".join(map(str, policy.hidden_layer_sizes))
     return (
         f"{_POLICY}: policy of epoch {metadata['epoch']}, hidden layers {hidden}, for {task} -> "
         f"{run}\n  use it with: mopo-tf2 evaluate {run}"
@@ -221,10 +211,7 @@ def export_tf1(options: argparse.Namespace) -> int:
     config = config_fields.from_dict(EnsembleConfig, metadata["ensemble"])
     ensure_writable_folder(options.out)
     written = write_model(options.out, options.name, arrays, config.weight_decays)
-    print(
-        f"{config.num_networks} networks -> {', '.join(path.name for path in written)} in "
-        f"{options.out}\nnot in the original's format: which members are elites, here "
-        f"{metadata['elites']}.",
-        flush=True,
-    )
+    names = ", ".join(path.name for path in written)
+    print(f"{config.num_networks} networks -> {names} in {options.out}")
+    print(f"not in the original's format: the elites, here {metadata['elites']}.", flush=True)
     return 0

@@ -22,16 +22,8 @@ _DEMO_SETTINGS = {"model_max_epochs": "20", "n_epochs": "10"}
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
-    add_command(
-        commands, "list", list_all, "list configurations, datasets found and missing, and methods"
-    )
-    parser = add_command(
-        commands,
-        "train",
-        train,
-        "train a policy, with MOPO or another method",
-        epilog=_fields,
-    )
+    add_command(commands, list_all, name="list")
+    parser = add_command(commands, train, epilog=_fields)
     _add_run_options(parser)
     add = parser.add_argument
     add(
@@ -45,21 +37,10 @@ def add_parsers(commands: Any) -> None:
     add("--epochs", type=int, metavar="N", help="short for --set n_epochs=N")
     add("--model", metavar="RUN", help="use the ensemble of this run; train none")
     add("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
-    parser = add_command(
-        commands,
-        "train-model",
-        train_model,
-        "train the ensemble only, for train --model",
-        epilog=_fields,
-    )
+    parser = add_command(commands, train_model, epilog=_fields)
     _add_run_options(parser)
     parser.add_argument("--resume", action="store_true", help="start the ensemble in --out again")
-    parser = add_command(
-        commands,
-        "demo",
-        demo,
-        "train for some minutes on the dataset that ships, and show the result",
-    )
+    parser = add_command(commands, demo)
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), help="folder (runs/demo); made anew"
     )
@@ -141,7 +122,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train, or resume, one run or one for each seed."""
+    """Train a policy, with MOPO or another method."""
     from ..run_folder import RunFolder
     from ..run_spec import build_spec
 
@@ -223,7 +204,7 @@ def _folder(options: argparse.Namespace, spec: "RunSpec", kind: str, several: bo
 
 
 def train_model(options: argparse.Namespace) -> int:
-    """Train an ensemble only."""
+    """Train the ensemble only, for train --model."""
     from ..run_folder import RunFolder
     from ..run_spec import build_spec
 
@@ -262,7 +243,7 @@ def train_model(options: argparse.Namespace) -> int:
 
 
 def list_all(options: argparse.Namespace) -> int:
-    """List what can be trained, on what, and how."""
+    """List configurations, datasets found and missing, and methods."""
     from mopo_tf2.configs.d4rl import TASKS
     from mopo_tf2.configs.ood import OOD_TASKS
     from mopo_tf2.configs.own import OWN
@@ -300,7 +281,7 @@ def _columns(names: Sequence[str], width: int = 34) -> str:
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Train briefly on the dataset that ships; show the return before and after."""
+    """Train for some minutes on the dataset that ships, and show the result."""
     import shutil
 
     from mopo_tf2.data.catalog import SHIPPED_ID

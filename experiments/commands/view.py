@@ -9,13 +9,13 @@ import contextlib
 import csv
 import json
 import re
-import signal
 import socket
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mopo_tf2.config_fields import require
 from mopo_tf2.errors import InputError
 
 from . import add_command
@@ -38,57 +38,50 @@ _EPILOG = f"""viskit:
 
 def add_parsers(commands: Any) -> None:
     """Add ``view`` to the parser."""
-    parser = add_command(
-        commands,
-        "view",
-        view,
-        "browse runs with viskit or TensorBoard, on this machine only",
-        description="Starts viskit or TensorBoard on the loopback interface. Ctrl-C ends it.",
-        epilog=_EPILOG,
-    )
-    add = parser.add_argument
+    add = add_command(commands, view, epilog=_EPILOG).add_argument
     add("folder", type=Path, metavar="DIR", help="a folder of runs, or a run folder")
     add("--viewer", choices=tuple(_PORTS), default="viskit", help="default viskit, to be installed")
     add("--port", type=int, help="default 5000 for viskit, 6006 for TensorBoard")
 
 
 def view(options: argparse.Namespace) -> int:
-    """Serve runs to a browser until Ctrl-C."""
+    """Browse runs with viskit or TensorBoard, on this machine only.
+
+    Starts viskit or TensorBoard on the loopback interface. Ctrl-C ends it.
+    """
     from ..run_folder import PROGRESS, find_runs
 
     folder, viewer = options.folder, options.viewer
     runs = [run.path for run in find_runs(folder) if (run.path / PROGRESS).is_file()]
-    if not runs:
-        raise InputError(f"expected runs in {folder}, but none has a {PROGRESS}.")
-    port = _free_port(options.port if options.port is not None else _PORTS[viewer])
+    require(bool(runs), f"expected runs in {folder}, but none has a {PROGRESS}.")
+    port = _PORTS[viewer] if options.port is None else options.port
+    _require_free(port)
     if viewer == "tensorboard":
-        print(f"TensorBoard: http://{LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
-        arguments = ["--logdir", str(folder), "--host", LOOPBACK, "--port", str(port)]
-        return _run_child([sys.executable, "-m", "tensorboard.main", *arguments])
+        from tensorboard.main import run_main as serve
+
+        arguments = ["--logdir", str(folder), "--host", LOOPBACK]
+    else:
+        serve, arguments = _restrained_viskit(port), [str(folder)]
+        for run in runs:
+            for fault in viskit_faults(run):
+                print(f"warning: viskit misreads {run}: {fault}", file=sys.stderr, flush=True)
+    print(f"{viewer}: http://{LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
+    sys.argv = [viewer, *arguments, "--port", str(port)]
+    with contextlib.suppress(KeyboardInterrupt):
+        serve()
+    return 0
+
+
+def _restrained_viskit(port: int) -> Callable[[], Any]:
+    """Return viskit's main, which serves only ``port`` of the loopback interface."""
     try:
         from viskit import frontend
     except ImportError as error:
         raise InputError(
             f"viskit cannot be imported ({error}): {INSTALL_VISKIT}; or use --viewer tensorboard."
         ) from error
-    restrain(frontend, port)
-    for run in runs:
-        for fault in viskit_faults(run):
-            print(f"warning: viskit misreads {run}: {fault}", file=sys.stderr, flush=True)
-    print(f"viskit: http://{LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
-    sys.argv = ["viskit", str(folder), "--port", str(port)]
-    with contextlib.suppress(KeyboardInterrupt):
-        frontend.main()
-    return 0
-
-
-def restrain(frontend: Any, port: int) -> None:
-    """Let ``viskit.frontend`` serve only ``port`` of the loopback interface, and evaluate nothing.
-
-    Raises:
-        InputError: if it lacks what has to be replaced, so that it cannot be made safe.
-    """
     run = getattr(getattr(frontend, "app", None), "run", None)
+    # One that lacks what is replaced below cannot be made safe.
     if run is None or not (hasattr(frontend, "main") and hasattr(frontend, "safer_eval")):
         raise InputError(
             "viskit.frontend lacks main, safer_eval or app.run, so its evaluation of requests "
@@ -105,6 +98,8 @@ def restrain(frontend: Any, port: int) -> None:
     frontend.app.run = run_on_loopback
     # A name of the module hides the builtin, should a version call it directly.
     frontend.safer_eval = frontend.eval = refuse
+    main: Callable[[], Any] = frontend.main
+    return main
 
 
 def viskit_faults(folder: Path) -> list[str]:
@@ -133,37 +128,10 @@ def viskit_faults(folder: Path) -> list[str]:
     return faults
 
 
-def _free_port(port: int) -> int:
-    with socket.socket() as probe:
-        # As the servers do it: a port that was left a moment ago is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port or -1))
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or "it must lie between 1 and 65535"
-            raise InputError(f"cannot listen on --port {port}: {why}; give another.") from error
-    return port
-
-
-def _run_child(command: list[str]) -> int:
-    """Run ``command`` until it ends; Ctrl-C or SIGTERM to this process ends it first."""
-    child: subprocess.Popen[bytes] | None = None
-    asked = False
-
-    def stop(*_: Any) -> None:
-        nonlocal asked
-        if child is not None:
-            (child.kill if asked else child.terminate)()
-        asked = True
-
-    # The handlers come first: a signal that arrives while the child is made is acted on below.
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def _require_free(port: int) -> None:
+    require(0 < port < 65536, f"--port must lie between 1 and 65535, got {port}.")
     try:
-        child = subprocess.Popen(command)
-        if asked:
-            child.terminate()
-        code = child.wait()
-        return 0 if asked else code
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        # As the servers bind: a port that was left a moment ago is free.
+        socket.create_server((LOOPBACK, port)).close()
+    except OSError as error:
+        raise InputError(f"cannot listen on --port {port}: {error.strerror}.") from error

@@ -71,7 +71,7 @@ def rolled_out(task, n, policy=None, length=1000):
 
 
 def same(one, other):
-    ours, theirs = read_dataset(one).columns, read_dataset(other).columns
+    ours, theirs = read_dataset(one)[0], read_dataset(other)[0]
     return ours.keys() == theirs.keys() and all(
         np.array_equal(ours[name], theirs[name]) for name in ours
     )
@@ -80,27 +80,13 @@ def same(one, other):
 def test_file_has_the_columns_of_d4rl(tmp_path):
     answer = mopo("collect", "hopper", "--n", "30", "--out", tmp_path / "data.hdf5")
     assert answer.code == 0, answer.err
-    columns = read_dataset(tmp_path / "data.hdf5").columns
-    found = [f"{name} {values.dtype} {values.shape[1:]}" for name, values in columns.items()]
-    assert sorted(found) == [
+    columns = read_dataset(tmp_path / "data.hdf5")[0]
+    found = {f"{name} {values.dtype} {values.shape[1:]}" for name, values in columns.items()}
+    assert found == {
         *("actions float32 (3,)", "infos/qpos float64 (6,)", "infos/qvel float64 (6,)"),
         *("next_observations float32 (11,)", "observations float32 (11,)", "rewards float32 ()"),
         *("terminals bool ()", "timeouts bool ()"),
-    ]
-
-
-def test_rows_follow_from_the_stored_states_and_actions(tmp_path):
-    collect("walker2d", tmp_path / "data.hdf5", 40)
-    columns = read_dataset(tmp_path / "data.hdf5").columns
-    replay: Any = make_environment("walker2d")
-    replay.reset(seed=0)
-    for row in range(40):
-        replay.set_state(columns["infos/qpos"][row], columns["infos/qvel"][row])
-        observation, reward, terminated, _, _ = replay.step(columns["actions"][row])
-        expected = columns["next_observations"][row]
-        np.testing.assert_allclose(observation, expected, rtol=1e-5, atol=1e-5)
-        assert reward == pytest.approx(columns["rewards"][row], rel=1e-5, abs=1e-5)
-        assert terminated == columns["terminals"][row]
+    }
 
 
 def test_random_actions_are_uniform_over_the_whole_range():
@@ -151,7 +137,7 @@ def test_seed_decides_and_is_written_with_task_and_physics(tmp_path):
     assert same(tmp_path / "a", tmp_path / "b")
     assert not same(tmp_path / "a", tmp_path / "c")
     written = {"task": "ant", "physics": "gymnasium", "seed": 2, "policy": "random"}
-    assert read_dataset(tmp_path / "c").attributes.items() >= written.items()
+    assert read_dataset(tmp_path / "c")[1].items() >= written.items()
 
 
 def test_progress_and_whole_episodes_are_reported(tmp_path):
@@ -185,8 +171,8 @@ SAC = ["collect", TASK, "--out", "x.hdf5", "--policy", "sac"]
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ([*COLLECT, "--n", "0"], "--n must be positive"),
-        ([*COLLECT, "--n", "5", "--max-path-length", "0"], "--max-path-length must be positive"),
+        ([*COLLECT, "--n", "0"], "--n: expected a whole number from 1"),
+        ([*COLLECT, "--n", "5", "--max-path-length", "0"], "--max-path-length: expected a whole"),
         ([*COLLECT, "--n", "5", "--seed", "-1"], "--seed must lie in"),
         (["collect", "hopper", "--out", "there.hdf5", "--n", "5"], "exists already"),
         (["collect", "hopper", "--out", "nowhere/x.hdf5", "--n", "5"], "no folder nowhere"),
@@ -216,21 +202,18 @@ def test_a_runs_policy_collects_data_of_its_own_task(tiny_run, tmp_path):
     out = tmp_path / "policy.hdf5"
     answer = mopo("collect", "halfcheetah", "--out", out, "--n", "20", "--policy", tiny_run)
     assert answer.code == 0, answer.err
-    columns = read_dataset(out).columns
+    columns = read_dataset(out)[0]
     act = RunFolder(tiny_run).load_policy()[0].acting(1, 0)
     expected = np.concatenate([act(row[np.newaxis]) for row in columns["observations"]])
     np.testing.assert_allclose(columns["actions"], expected, atol=1e-6)
 
 
-def test_a_policy_of_other_sizes_is_refused(tiny_run, tmp_path):
+def test_a_policy_of_another_task_is_refused_or_of_the_same_sizes_warned_of(tiny_run, tmp_path):
     arguments = ("--out", tmp_path / "x", "--n", "5", "--policy", tiny_run)
     assert "17 observation and 6 action dimensions" in refused("collect", "hopper", *arguments)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_policy_of_another_task_of_the_same_sizes_gets_a_warning(tiny_run, tmp_path):
-    arguments = ("walker2d", "--out", tmp_path / "x", "--n", "5", "--policy", tiny_run)
-    assert "was trained for halfcheetah, not walker2d" in mopo("collect", *arguments).err
+    said = mopo("collect", "walker2d", *arguments).err
+    assert "was trained for halfcheetah, not walker2d" in said
 
 
 def test_what_a_policy_draws_follows_the_seed(tiny_run, tmp_path, monkeypatch):
@@ -262,21 +245,23 @@ def test_replay_buffer_is_a_dataset_in_order_of_time(finished):
     out, answer = finished
     assert answer.code == 0, answer.err
     assert "40 transitions, 8 whole episodes" in answer.out
-    _, columns, attributes = read_dataset(out)
+    columns, attributes = read_dataset(out)
     assert np.flatnonzero(columns["timeouts"]).tolist() == list(range(4, 40, 5))
-    found = [attributes[name] for name in ("policy", "save", "sac_steps")]
-    assert found == ["sac", "replay", 40]
+    assert attributes.items() >= {"policy": "sac", "save": "replay", "sac_steps": 40}.items()
     # Whoever reads D4RL's files leaves out the rows at a time limit, whose successor is not there.
     assert len(load_dataset(str(out)).transitions.rewards) == 32
 
 
-def test_returns_are_kept_as_a_table(finished):
+def test_the_folder_beside_the_file_holds_settings_returns_and_policy(finished):
     out, _ = finished
-    table = pd.read_csv(f"{out}.run/episodes.csv")
-    assert list(table) == ["episode", "timesteps_total", "length", "return"]
-    assert list(table["timesteps_total"]) == list(range(5, 41, 5))
+    folder = Path(f"{out}.run")
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    assert found == ["collect.json", "episodes.csv", "policy/policy.npz"]
+    assert json.loads((folder / "collect.json").read_text())["steps"] == 40
+    table = pd.read_csv(folder / "episodes.csv", index_col="episode")
+    assert table["timesteps_total"].tolist() == list(range(5, 41, 5))
     assert set(table["length"]) == {5}
-    expected = read_dataset(out).columns["rewards"].reshape(8, 5).sum(axis=1)
+    expected = read_dataset(out)[0]["rewards"].reshape(8, 5).sum(axis=1)
     np.testing.assert_allclose(table["return"], expected, rtol=1e-5)
 
 
@@ -287,64 +272,48 @@ def test_exported_policy_collects_and_evaluates(tmp_path, finished):
     assert "return" in mopo("evaluate", folder, "--episodes", "2").out
 
 
-def test_nothing_is_left_beside_the_file_but_what_is_said(finished):
-    out, _ = finished
-    found = sorted(str(path.relative_to(out.parent)) for path in out.parent.rglob("*.*"))
-    names = ("", "/collect.json", "/episodes.csv", "/policy/policy.npz")
-    assert found == ["data.hdf5", *(f"data.hdf5.run{name}" for name in names)]
-    assert json.loads(Path(f"{out}.run", "collect.json").read_text())["steps"] == 40
-
-
-def test_ctrl_c_and_the_same_command_again_give_the_undisturbed_file(
-    tmp_path, disturbances, finished
+def test_a_collection_that_was_stopped_and_then_killed_gives_the_undisturbed_file(
+    tmp_path, monkeypatch, disturbances, finished
 ):
     out = tmp_path / "data.hdf5"
-    disturbances[27] = press_ctrl_c
+    monkeypatch.setattr("experiments.collection._CHECKPOINT_STEPS", 10)
+    disturbances.update({12: press_ctrl_c, 35: die})
     stopped = collect_sac(out)
     assert stopped.code == 130, stopped
-    assert "stopped after 30 of 40 steps; run the same command to continue." in stopped.out
+    assert "stopped after 15 of 40 steps; run the same command to continue." in stopped.out
+    with pytest.raises(RuntimeError, match="killed"):
+        collect_sac(out)
     assert not out.exists()
     answer = collect_sac(out)
     assert answer.code == 0, answer.err
     assert "continued the interrupted collection" in answer.out
+    # From the checkpoint of step 25; an environment is tried by one step.
+    assert Task.steps == 35 + 1 + 15
     assert same(finished[0], out)
     assert not Path(f"{out}.run", "checkpoint.npz").exists()
 
 
-def test_a_killed_collection_goes_on_from_its_last_checkpoint(
-    tmp_path, monkeypatch, disturbances, finished
-):
-    out = tmp_path / "data.hdf5"
-    monkeypatch.setattr("experiments.collection._CHECKPOINT_STEPS", 15)
-    disturbances[34] = die
-    with pytest.raises(RuntimeError, match="killed"):
-        collect_sac(out)
-    assert not out.exists()
-    collect_sac(out)
-    assert Task.steps == 34 + 1 + 10  # an environment is tried by one step
-    assert same(finished[0], out)
-
-
 def test_rollouts_are_sampled_from_the_trained_policy_and_survive_a_kill(tmp_path, disturbances):
-    whole, parted = tmp_path / "whole.hdf5", tmp_path / "parted.hdf5"
+    out, again = tmp_path / "data.hdf5", tmp_path / "again.hdf5"
     options = ("--save", "policy", "--n", "33")
-    collect_sac(whole, *options)
-    columns = read_dataset(whole).columns
+    # 40 steps of training, then killed in the rollouts: they are made again without training.
+    disturbances[41 + 20] = die
+    with pytest.raises(RuntimeError, match="killed"):
+        collect_sac(out, *options)
+    assert not out.exists()
+    shutil.copytree(f"{out}.run", f"{again}.run")
+    for path in (out, again):
+        collect_sac(path, *options)
+    assert Task.steps == 41 + 20 + 2 * (1 + 33)
+    assert same(out, again)
+    columns, _ = read_dataset(out)
     assert len(columns["rewards"]) == 33
-    mode = RunFolder(Path(f"{whole}.run")).load_policy()[0].acting(1, 0)
+    mode = RunFolder(Path(f"{out}.run")).load_policy()[0].acting(1, 0)
     modes = np.concatenate([mode(row[np.newaxis]) for row in columns["observations"]])
     # A policy that has hardly learned is close to a squashed standard normal around its mode.
     deviations = np.arctanh(columns["actions"]) - np.arctanh(modes)
     assert 0.5 < np.std(deviations) < 1.5
     assert abs(np.mean(deviations)) < 0.6
-    # 40 steps of training, then killed in the rollouts: they are made again without training.
-    disturbances[74 + 60] = die
-    with pytest.raises(RuntimeError, match="killed"):
-        collect_sac(parted, *options)
-    assert not parted.exists()
-    collect_sac(parted, *options)
-    assert Task.steps == 74 + 60 + 1 + 33
-    assert same(whole, parted)
 
 
 def test_what_an_interrupted_collection_left_is_not_taken_for_another(tmp_path, disturbances):
@@ -391,7 +360,7 @@ def test_relabelled_rewards_are_those_of_stepping_the_task(tmp_path, collected, 
     source, out = tmp_path / "source.hdf5", tmp_path / "out.hdf5"
     collect(collected, source, 200, physics=physics, max_path_length=50)
     relabel(source, evaluated, out)
-    columns = read_dataset(out).columns
+    columns = read_dataset(out)[0]
     environment: Any = make_environment(evaluated, physics=physics)
     rewards = []
     ends = np.flatnonzero(columns["terminals"] | columns["timeouts"]) + 1
@@ -413,13 +382,13 @@ def test_relabelling_there_and_back_changes_the_rewards_alone(tmp_path):
     collect("halfcheetah-capped", first, 80)
     relabel(first, "halfcheetah-jump", second)
     relabel(second, "halfcheetah-capped", third)
-    before, between = read_dataset(first), read_dataset(second)
+    (before, old), (between, new) = read_dataset(first), read_dataset(second)
     assert same(first, third)
-    assert np.abs(between.columns["rewards"] - before.columns["rewards"]).max() > 0.1
-    for name in before.columns.keys() - {"rewards"}:
-        np.testing.assert_array_equal(before.columns[name], between.columns[name])
+    assert np.abs(between["rewards"] - before["rewards"]).max() > 0.1
+    for name in before.keys() - {"rewards"}:
+        np.testing.assert_array_equal(before[name], between[name])
     changed = {"task": "halfcheetah-jump", "relabelled_from": "halfcheetah-capped"}
-    assert between.attributes == before.attributes | changed
+    assert new == old | changed
 
 
 def test_batch_mean_and_max_are_printed_before_and_after(tmp_path):
@@ -460,7 +429,7 @@ def test_joined_rows_come_in_order_with_an_end_between_the_files(tmp_path):
     a = write(tmp_path / "a.hdf5", [1.0, 2.0, 3.0], terminals=np.array([0, 1, 0], bool))
     b = write(tmp_path / "b.hdf5", [4.0, 5.0], terminals=np.array([0, 1], bool))
     join([a, b], tmp_path / "c.hdf5")
-    columns = read_dataset(tmp_path / "c.hdf5").columns
+    columns = read_dataset(tmp_path / "c.hdf5")[0]
     np.testing.assert_array_equal(columns["rewards"], [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(columns["terminals"], [0, 1, 0, 0, 1])
     np.testing.assert_array_equal(columns["timeouts"], [0, 0, 1, 0, 0])
@@ -475,9 +444,9 @@ def test_joining_keeps_and_tells_what_the_files_share(tmp_path):
     assert "a.hdf5: 2 transitions, 1 episode, batch mean 3.0, batch max 3.0" in text
     assert "c.hdf5: 3 transitions, 2 episodes, batch mean 5.0, batch max 7.0" in text
     assert "left out, as not every file has them: infos/qpos" in text
-    joined = read_dataset(tmp_path / "c.hdf5")
-    assert "infos/qpos" not in joined.columns
-    assert joined.attributes == {"task": "ant", "joined": "a.hdf5, b.hdf5"}
+    joined, shared = read_dataset(tmp_path / "c.hdf5")
+    assert "infos/qpos" not in joined
+    assert shared == {"task": "ant", "joined": "a.hdf5, b.hdf5"}
 
 
 @pytest.mark.parametrize(

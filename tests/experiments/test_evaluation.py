@@ -1,6 +1,7 @@
 """Evaluations of a run's policy: with a simulator, in the model, from the data alone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -30,27 +31,21 @@ def parsed(text):
     return json.loads(text, parse_constant=pytest.fail)
 
 
-def test_evaluate_tells_return_and_length_reproducibly(tiny_run):
-    answer = mopo("evaluate", tiny_run, "--episodes", "2", "--seed", "3")
+def test_evaluate_tells_the_same_in_words_and_as_json(tiny_run):
+    arguments = ("evaluate", tiny_run, "--episodes", "3", "--seed", "3")
+    answer = mopo(*arguments)
     assert answer.code == 0, answer.err
     heading, returns, lengths, score = answer.out.splitlines()
-    assert heading == f"halfcheetah (d4rl physics), policy of epoch {EPOCHS}, 2 episodes, seed 3"
-    assert returns.startswith("return ")
+    assert heading == f"halfcheetah (d4rl physics), policy of epoch {EPOCHS}, 3 episodes, seed 3"
     assert lengths == "episode length 30 +- 0 (min 30, max 30)"
     assert "no normalized score: D4RL's scores are for 1000 steps of its own tasks, not" in score
-    assert mopo("evaluate", tiny_run, "--episodes", "2", "--seed", "3").out == answer.out
-
-
-def test_json_holds_every_number_of_the_text(tiny_run):
-    answer = mopo("evaluate", tiny_run, "--episodes", "3", "--json")
-    found = parsed(answer.out)
+    found = parsed(mopo(*arguments, "--json").out)
+    assert f"(min {min(found['returns']):.4g}, max {max(found['returns']):.4g})" in returns
     assert found["evaluation/return-average"] == pytest.approx(np.mean(found["returns"]))
     assert found["evaluation/return-std"] == pytest.approx(np.std(found["returns"]))
     assert found["lengths"] == [30, 30, 30]
     names = ("environment", "physics", "epoch", "episodes", "seed", "max_path_length")
-    assert [found[name] for name in names] == ["halfcheetah", "d4rl", EPOCHS, 3, 0, 30]
-    text = mopo("evaluate", tiny_run, "--episodes", "3").out
-    assert f"(min {min(found['returns']):.4g}, max {max(found['returns']):.4g})" in text
+    assert [found[name] for name in names] == ["halfcheetah", "d4rl", EPOCHS, 3, 3, 30]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +75,12 @@ def test_a_policy_that_diverged_is_told_in_one_line(tiny_run, monkeypatch):
 
 
 def test_a_film_that_cannot_be_drawn_does_not_lose_the_evaluation(tiny_run, tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(episode, actions, out, graphics):
+        # MuJoCo's choice of graphics is for the film's process, not for this one.
+        assert (graphics, "MUJOCO_GL" in os.environ) == ("osmesa", False)
         raise InputError("cannot draw halfcheetah: no screen.")
 
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setattr("experiments.film.film", fail)
     answer = mopo("evaluate", tiny_run, "--episodes", "2", "--video", tmp_path / "a.mp4", "--json")
     assert answer.code == 1
@@ -95,8 +93,8 @@ def test_a_film_that_cannot_be_drawn_does_not_lose_the_evaluation(tiny_run, tmp_
     [
         (["nowhere"], "expected a run folder nowhere"),
         (["."], "holds no policy yet"),
-        ([".", "--episodes", "0"], "--episodes must be positive"),
-        ([".", "--seed", "-1"], "--seed must not be negative"),
+        ([".", "--episodes", "0"], "--episodes: expected a whole number from 1"),
+        ([".", "--seed", "-1"], "--seed: expected a whole number from 0"),
         ([".", "--video", "a.avi"], ".mp4 or .gif, got a.avi"),
     ],
 )
@@ -134,9 +132,11 @@ def pump(tmp_path_factory):
 
 @pytest.fixture
 def short_fqe(monkeypatch):
-    """Let evaluate take ten steps of fitted-Q evaluation."""
+    """Let evaluate take ten steps of fitted-Q evaluation, not compiled."""
     short = lambda **settings: FittedQConfig(**{"steps": 10, **settings})  # noqa: E731
     monkeypatch.setattr(module, "FittedQConfig", short)
+    with eagerly():
+        yield
 
 
 def as_method(run, method, out):
@@ -162,10 +162,7 @@ def test_a_run_without_a_model_is_estimated_from_its_data(pump, tmp_path, short_
     answer = mopo("evaluate", as_method(pump / "run", "sac", tmp_path))
     assert "sac keeps no model" in answer.out
     assert "fitted-Q evaluation" in answer.out
-
-
-def test_a_run_without_simulator_cannot_be_filmed(pump):
-    assert "has no simulator" in refused("evaluate", pump / "run", "--video", "a.mp4")
+    assert "has no simulator" in refused("evaluate", tmp_path, "--video", "a.mp4")
 
 
 def test_fqe_takes_other_data_with_the_same_bounds_only(pump, tmp_path):
@@ -188,9 +185,8 @@ def test_data_that_changed_since_the_training_are_pointed_out(pump, tmp_path):
     assert "pump.csv has changed since the training" in mopo("fqe", run.path, *SHORT).out
 
 
-@pytest.mark.parametrize(("method", "discount"), [("mopo", 0.99), ("morel", 0.999)])
-def test_discount_is_the_one_that_the_policy_was_trained_for(pump, tmp_path, method, discount):
-    run = as_method(pump / "run", method, tmp_path)
+def test_discount_is_the_one_that_the_policy_was_trained_for(pump, tmp_path):
+    run = as_method(pump / "run", "morel", tmp_path)
     with eagerly():
         found = fitted_q_of_run(run, None, {"steps": 10, "num_critics": 1}, 0)
-    assert found["config"]["discount"] == discount
+    assert found["config"]["discount"] == 0.999

@@ -1,12 +1,10 @@
 """Films of episodes, drawn in a process of their own."""
 
-import os
-
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from experiments.film import extend_floor, film, take_graphics
+from experiments.film import extend_floor, film
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import make_environment
 
@@ -44,9 +42,3 @@ def test_the_floor_has_no_end_and_keeps_the_size_of_its_tiles(task):
     extend_floor(model)
     np.testing.assert_array_equal(model.geom_size[floor, :2], 0.0)
     np.testing.assert_allclose(model.mat_texrepeat[material], tiles_per_metre, rtol=1e-6)
-
-
-def test_the_choice_of_graphics_leaves_this_process(monkeypatch):
-    monkeypatch.setenv("MUJOCO_GL", "osmesa")
-    assert take_graphics() == "osmesa"
-    assert "MUJOCO_GL" not in os.environ

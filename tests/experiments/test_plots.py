@@ -23,9 +23,8 @@ def panels(*folders: Path) -> list[plots.Panel]:
 
 def test_every_method_has_a_colour_and_dashes_of_its_own_that_differ_in_grey():
     assert set(METHODS) <= set(plots.STYLES)
-    looks = [(to_rgb(color), repr(dashes)) for color, dashes in plots.STYLES.values()]
-    assert len({color for color, _ in looks}) == len(looks)
-    assert len({dashes for _, dashes in looks}) == len(looks)
+    colors, dashes = zip(*plots.STYLES.values(), strict=True)
+    assert len({to_rgb(color) for color in colors}) == len({*map(repr, dashes)}) == len(colors)
 
 
 def test_a_method_looks_the_same_whatever_else_is_drawn(tmp_path):
@@ -77,8 +76,9 @@ def test_holdout_losses_of_morel_and_mopo_have_axes_of_their_own(tmp_path):
     assert len([title for title in titles if title.startswith("Hold-out")]) == 2
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-@pytest.mark.parametrize("band", ["minmax", "std", "se", "ci"])
+@pytest.mark.parametrize(
+    ("suffix", "band"), [("png", "minmax"), ("pdf", "std"), ("svg", "se"), ("png", "ci")]
+)
 def test_a_picture_is_written_in_each_format_with_each_band(tmp_path, suffix, band):
     for seed in (0, 1, 2):
         write_run(tmp_path / f"seed_{seed}", [value * (1 + seed) for value in SCORES], seed=seed)

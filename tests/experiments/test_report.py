@@ -1,4 +1,5 @@
-import html.parser
+import html
+import re
 from pathlib import Path
 
 import pytest
@@ -10,44 +11,26 @@ from tests.experiments.scored_runs import write_run
 EVIL = "<script>alert(1)</script>"
 
 
-class Reader(html.parser.HTMLParser):
-    """Collects tags, attributes and text of a page."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "action")]
-
-    def handle_data(self, data):
-        self.text += data
-
-
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> Reader:
+def page(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("runs") / f"a {EVIL.replace('/', '')}"
     for seed in (0, 1):
         write_run(folder / f"seed_{seed}", [1.0, 2.0], seed=seed)
     write_run(folder / "short", [1.0], seed=2, asked=5)
     write_run(folder / "bc", [1.0, 3.0], method="bc")
-    out = folder.parent / "page.html"
-    write_report([folder], out, title=f"Runs {EVIL}")
-    return Reader(out.read_text(encoding="utf-8"))
+    out = write_report([folder], folder.parent / "page.html", title=f"Runs {EVIL}")
+    return out.read_text(encoding="utf-8")
 
 
 def test_text_out_of_files_stays_text(page):
-    assert "script" not in page.tags
-    assert EVIL in page.text
+    assert "<script" not in page
+    assert html.escape(EVIL) in page
 
 
 def test_the_page_loads_nothing(page):
-    assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert page.tags.count("img") >= 1
+    addresses = re.findall(r"""(?:src|href|action)\s*=\s*["']?(\S*)""", page)
+    assert "data:image" in " ".join(addresses)
+    assert all(address.startswith(("data:", "#")) for address in addresses)
 
 
 def test_the_page_has_table_curves_settings_data_and_every_run(page):
@@ -62,7 +45,7 @@ def test_the_page_has_table_curves_settings_data_and_every_run(page):
         "excluded from the averages",
         "mopo-tf2 report",
     ):
-        assert words in page.text, words
+        assert words in page, words
 
 
 def test_a_page_of_another_kind_is_refused(tmp_path: Path):

@@ -55,20 +55,17 @@ def test_imported_model_predicts_what_the_original_predicted(tmp_path, name):
 
 
 def test_imported_policy_acts_as_the_original_acted(tmp_path):
-    imported(RUN, tmp_path / "run")
-    policy, metadata = RunFolder(tmp_path / "run").load_policy()
+    run = tmp_path / "run"
+    imported(RUN, run)
+    assert [path.name for path in run.iterdir()] == ["policy"]
+    policy, metadata = RunFolder(run).load_policy()
     with np.load(PARITY / "recordings" / "run_checkpoint.npz") as recorded:
         actions = policy.acting(1, 0)(recorded["observations"])
         np.testing.assert_allclose(actions, recorded["deterministic_actions"], rtol=1e-5, atol=1e-6)
     found = [metadata[name] for name in ("environment", "physics", "max_path_length", "seed")]
     assert found == ["halfcheetah", "d4rl", 1000, 81]
-
-
-def test_imported_folder_is_no_run_but_is_evaluated(tmp_path):
-    imported(RUN, tmp_path / "run")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["policy"]
     collected = ("collect", "halfcheetah", "--n", "2", "--out", tmp_path / "x.hdf5")
-    assert mopo(*collected, "--policy", tmp_path / "run").code == 0
+    assert mopo(*collected, "--policy", run).code == 0
 
 
 @pytest.mark.parametrize("name", ["joint_0", "separate_0"])

@@ -1,46 +1,20 @@
 """The launcher: TensorBoard as it is, viskit as a stand-in for what the launcher replaces in it."""
 
-import argparse
-import contextlib
 import json
 import math
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import types
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from experiments.commands import view
 from experiments.run_folder import PROGRESS, VISKIT_RETURN, RunFolder
 from experiments.run_spec import build_spec
-from mopo_tf2.errors import InputError
-
-ROOT = Path(__file__).parents[2]
-COMMAND = """
-import argparse, sys
-from experiments.commands import view
-parser = argparse.ArgumentParser()
-view.add_parsers(parser.add_subparsers())
-options = parser.parse_args()
-sys.exit(options.command(options))
-"""
-
-
-def parser():
-    made = argparse.ArgumentParser()
-    view.add_parsers(made.add_subparsers())
-    return made
-
-
-def mopo_view(*arguments):
-    options = parser().parse_args(["view", *map(str, arguments)])
-    return options.command(options)
+from tests.experiments.tiny_runs import mopo, refused
 
 
 def free_port():
@@ -78,46 +52,28 @@ def frontend(monkeypatch):
 # viskit.
 
 
-def test_viskit_listens_on_loopback_without_a_debugger(frontend, run):
-    port = free_port()
-    assert mopo_view(run.parent, "--port", port) == 0
+def test_viskit_serves_the_folder_on_loopback_and_evaluates_nothing(frontend, run):
+    port, evaluate = free_port(), frontend.safer_eval
+    assert mopo("view", run.parent, "--port", str(port)).code == 0
     expected = {"host": "127.0.0.1", "port": port, "debug": False, "use_reloader": False}
     assert frontend.served == [expected]
-
-
-def test_viskit_reads_the_folder_that_was_named(frontend, run):
-    mopo_view(run.parent, "--port", free_port())
     assert sys.argv[1] == str(run.parent)
-
-
-def test_viskit_evaluates_nothing(frontend):
-    evaluators = [frontend.safer_eval]
-    view.restrain(frontend, 5000)
-    for evaluate in [*evaluators, frontend.safer_eval]:
+    for function in (evaluate, frontend.safer_eval):
         with pytest.raises(ValueError, match="switched off"):
-            evaluate("1+1")
+            function("1+1")
 
 
 @pytest.mark.parametrize("name", ["safer_eval", "main", "app"])
 def test_viskit_that_cannot_be_restrained_is_not_started(frontend, run, name):
     delattr(frontend, name)
-    with pytest.raises(InputError, match="cannot be switched off"):
-        mopo_view(run, "--port", free_port())
+    assert "cannot be switched off" in refused("view", run, "--port", str(free_port()))
     assert frontend.served == []
 
 
 def test_without_viskit_the_error_names_its_installation_and_tensorboard(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "viskit", None)
-    with pytest.raises(InputError) as caught:
-        mopo_view(run, "--port", free_port())
-    assert all(part in str(caught.value) for part in (view.INSTALL_VISKIT, "tensorboard"))
-
-
-def test_help_says_what_the_first_page_draws_and_how_to_tell_methods_apart(capsys):
-    with pytest.raises(SystemExit):
-        parser().parse_args(["view", "--help"])
-    text = capsys.readouterr().out
-    assert all(part in text for part in (VISKIT_RETURN, "copy of evaluation", '"method"'))
+    error = refused("view", run, "--port", str(free_port()))
+    assert all(part in error for part in (view.INSTALL_VISKIT, "tensorboard"))
 
 
 # What viskit misreads.
@@ -128,63 +84,34 @@ def test_folder_of_this_project_is_read_rightly(run):
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("file", "text", "fault"),
     [
-        ('{"lr": -Infinity}', "lr is -Infinity"),
-        ('{"lr": NaN}', "lr is NaN"),
-        ('{"lr": null}', "lr is null"),
-        ('{"sac": {"lr": 1}}', "sac is {"),
-        ('{"sizes": [1]}', "sizes is ["),
-        ("{", "no JSON object"),
-        ("[1]", "no JSON object"),
+        ("variant.json", '{"lr": -Infinity}', "lr is -Infinity"),
+        ("variant.json", '{"lr": NaN}', "lr is NaN"),
+        ("variant.json", '{"lr": null}', "lr is null"),
+        ("variant.json", '{"sac": {"lr": 1}}', "sac is {"),
+        ("variant.json", '{"sizes": [1]}', "sizes is ["),
+        ("variant.json", "{", "no JSON object"),
+        ("variant.json", "[1]", "no JSON object"),
+        (PROGRESS, f"epoch,{VISKIT_RETURN}\n0,1.0\n1,\n", "empty cells"),
+        (PROGRESS, f"epoch,{VISKIT_RETURN}\n0\n", "empty cells"),
+        (PROGRESS, "epoch,return\n0,1.0\n", f"no column {VISKIT_RETURN}"),
     ],
 )
-def test_parameters_that_viskit_cannot_group_by_are_named(run, text, fault):
-    for name in ("variant.json", "params.json"):
-        (run / name).write_text(text)
+def test_what_viskit_misreads_is_named(run, file, text, fault):
+    (run / file).write_text(text)
     (found,) = view.viskit_faults(run)
     assert fault in found
 
 
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        (f"epoch,{VISKIT_RETURN}\n0,1.0\n1,\n", "empty cells"),
-        (f"epoch,{VISKIT_RETURN}\n0\n", "empty cells"),
-        ("epoch,return\n0,1.0\n", f"no column {VISKIT_RETURN}"),
-    ],
-)
-def test_rows_that_viskit_misreads_are_named(run, text, fault):
-    (run / PROGRESS).write_text(text)
-    (found,) = view.viskit_faults(run)
-    assert fault in found
-
-
-def test_warning_names_the_run_and_what_is_misread(frontend, run, capsys):
+@pytest.mark.usefixtures("frontend")
+def test_warning_names_the_run_and_what_is_misread(run):
     (run / "variant.json").write_text(json.dumps({"lr": None}))
-    mopo_view(run.parent, "--port", free_port())
-    assert f"viskit misreads {run}: variant.json: lr is null." in capsys.readouterr().err
+    answer = mopo("view", run.parent, "--port", str(free_port()))
+    assert f"viskit misreads {run}: variant.json: lr is null." in answer.err
 
 
 # TensorBoard.
-
-
-@contextlib.contextmanager
-def started(*arguments):
-    """``view`` as a process of its own, in a session of its own; nothing of it is left after."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "view", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def fetch(port):
@@ -200,77 +127,37 @@ def fetch(port):
             time.sleep(0.1)
 
 
-def wait_until(condition):
-    end = time.monotonic() + 60
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
-def processes_of(session):
-    """Ids of the processes of a session, without those that have ended."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, _, its_session, *_ = stat.read_text().rpartition(")")[2].split()
-            found += [int(stat.parent.name)] if int(its_session) == session and state != "Z" else []
-    return found
-
-
-def listening_addresses(port):
-    """The local addresses that listen on ``port``, from the kernel's tables."""
-    lines = []
-    for table in ("tcp", "tcp6"):
-        path = Path("/proc/net", table)
-        lines += path.read_text().splitlines()[1:] if path.exists() else []
-    fields = [line.split() for line in lines]
-    return {
-        address.rpartition(":")[0]
-        for _, address, _, state, *_ in fields
-        if state == "0A" and int(address.rpartition(":")[2], 16) == port
-    }
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_tensorboard_serves_on_loopback_only_and_ends_with_view(run):
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux gives 127.0.0.2 without being asked"
+)
+def test_tensorboard_serves_on_loopback_only_until_it_is_ended(run):
     port = free_port()
-    with started(run.parent, "--viewer", "tensorboard", "--port", port) as process:
+    command = [sys.executable, "-m", "mopo_tf2", "view", run.parent, "--viewer", "tensorboard"]
+    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
+    try:
         assert "TensorBoard" in fetch(port)
-        assert listening_addresses(port) == {"0100007F"}
-        # To view alone, not to its group: the child has to be ended by view.
-        process.send_signal(signal.SIGTERM)
+        # A server on all interfaces would answer here too.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=10)
+        process.terminate()
         assert process.wait(timeout=60) == 0
-        assert wait_until(lambda: processes_of(process.pid) == [])
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_tensorboard_starts_leaves_no_process(run, number):
-    with started(run, "--viewer", "tensorboard", "--port", free_port()) as process:
-        assert wait_until(lambda: len(processes_of(process.pid)) > 1)
-        process.send_signal(number)
-        assert process.wait(timeout=60) == 0
-        assert wait_until(lambda: processes_of(process.pid) == [])
+    finally:
+        process.kill()
 
 
 # Bad input.
 
 
-def test_port_that_is_taken_is_an_input_error(run):
-    with socket.socket() as other:
-        other.bind((view.LOOPBACK, 0))
-        other.listen()
-        port = other.getsockname()[1]
-        with pytest.raises(InputError, match=f"cannot listen on --port {port}"):
-            mopo_view(run, "--port", port)
+def test_port_that_is_taken_is_refused(run):
+    with socket.create_server((view.LOOPBACK, 0)) as other:
+        port = str(other.getsockname()[1])
+        assert f"cannot listen on --port {port}" in refused("view", run, "--port", port)
 
 
-@pytest.mark.parametrize("port", [0, 70000])
-def test_port_out_of_range_is_an_input_error(run, port):
-    with pytest.raises(InputError, match="between 1 and 65535"):
-        mopo_view(run, "--port", port)
+@pytest.mark.parametrize("port", ["0", "70000"])
+def test_port_out_of_range_is_refused(run, port):
+    assert "between 1 and 65535" in refused("view", run, "--port", port)
 
 
-def test_folder_without_runs_is_an_input_error(tmp_path):
-    with pytest.raises(InputError, match=f"none has a {PROGRESS}"):
-        mopo_view(tmp_path)
+def test_folder_without_runs_is_refused(tmp_path):
+    assert f"none has a {PROGRESS}" in refused("view", tmp_path)
