@@ -6,16 +6,17 @@ import importlib.metadata
 import math
 import platform
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 import gymnasium
 import numpy as np
 
 from mopo_tf2.config import EnsembleConfig, MOPOConfig
-from mopo_tf2.config_fields import from_dict
+from mopo_tf2.config_fields import from_dict, require
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
 from mopo_tf2.configs.own import IN_THE_MODEL
@@ -31,12 +32,11 @@ from mopo_tf2.evaluation.environments import (
     make_environment,
     no_environment_info,
 )
-from mopo_tf2.files import ensure_writable_folder
 from mopo_tf2.types import TerminationFn
 
-from .display import terminal_progress
-from .run_folder import RunFolder, put_model
-from .run_spec import MAY_CHANGE, RunSpec, changed_spec, differences, named_spec
+from .display import DurableConsole, TrainingDisplay
+from .run_folder import Checkpoint, RunFolder, put_model
+from .run_spec import RunSpec, require_same
 
 if TYPE_CHECKING:
     from mopo_tf2.algorithms.offline import OfflineAlgorithm
@@ -55,7 +55,7 @@ _LARGE, _SMALL = 30.0, 0.03
 """Outside these a network that sees an observation as it is learns slowly."""
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The user stopped a run; the message says what is kept and how to resume."""
 
 
@@ -78,12 +78,7 @@ class Interrupts:
             self._previous[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -98,57 +93,41 @@ class Interrupts:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a run is made from beside its data.
+class Materials:
+    """What a run is made from.
 
     Attributes:
+        dataset: to train on.
         environments: one per evaluation episode; none without a simulator.
-        environment_info: what they are; None without a simulator.
+        environment_info: what they are, or what the data say without a simulator.
         termination_fn: of the model's rollouts.
-        reference_scores: returns of a random and an expert policy; nan if unknown.
     """
 
+    dataset: Dataset
     environments: list[gymnasium.Env[Any, Any]]
-    environment_info: EnvironmentInfo | None
+    environment_info: EnvironmentInfo
     termination_fn: TerminationFn
-    reference_scores: tuple[float, float]
 
 
-def make_parts(spec: RunSpec) -> Parts:
-    """Make the environments and the termination function of a run.
+def gather(spec: RunSpec) -> Materials:
+    """Make the environments and the termination function of a run, and load its data.
 
     Raises:
-        InputError: if one of them is invalid.
+        InputError: if one of them cannot be had or is invalid, or they do not fit each other.
+
+    Warns:
+        UserWarning: if actions lie outside [-1, 1], where the policy acts.
 
     Original: examples/development/main.py:ExperimentRunner._build
     """
+    config, environments, info = spec.algorithm, [], None
     termination_fn = find_termination_fn(spec.termination)
-    environments, info = [], None
     if spec.has_simulator:
-        count = spec.algorithm.eval_n_episodes
+        count = config.eval_n_episodes
         environments = [
             make_environment(spec.environment, physics=spec.physics) for _ in range(max(count, 1))
         ]
         info = environment_info(environments[0], spec.environment, physics=spec.physics)
-        environments = environments[:count]
-    return Parts(
-        environments=environments,
-        environment_info=info,
-        termination_fn=termination_fn,
-        reference_scores=catalog.scores_of_task(spec.environment, spec.algorithm.max_path_length),
-    )
-
-
-def load_data(spec: RunSpec, info: EnvironmentInfo | None) -> Dataset:
-    """Load the run's dataset and check it against the task, if there is one.
-
-    Raises:
-        InputError: if it cannot be had or is invalid.
-
-    Warns:
-        UserWarning: if actions lie outside [-1, 1], where the policy acts.
-    """
-    config = spec.algorithm
     dataset = load_dataset(
         spec.dataset,
         next_observations=config.next_observations,  # type: ignore[arg-type]
@@ -156,21 +135,30 @@ def load_data(spec: RunSpec, info: EnvironmentInfo | None) -> Dataset:
         act_dim=None if info is None else info.act_dim,
         max_size=config.pool_max_size,
     )
+    transitions, bounds = dataset.transitions, dataset.action_bounds
     if info is None:
-        require_unit_actions(dataset.transitions.actions, source=str(dataset.path))
-    elif dataset.task not in (None, spec.environment) and ":" not in spec.environment:
-        raise InputError(
+        require_unit_actions(transitions.actions, source=str(dataset.path))
+        sizes = transitions.observations.shape[1], transitions.actions.shape[1]
+        info = no_environment_info(*sizes, (bounds.low, bounds.high) if bounds else None)
+    elif ":" not in spec.environment:
+        require(
+            dataset.task in (None, spec.environment),
             f"{spec.dataset} is data of {dataset.task}, the configuration {spec.name} is for "
-            f"{spec.environment}: choose a configuration of {dataset.task}."
+            f"{spec.environment}: choose a configuration of {dataset.task}.",
         )
     validate(
-        dataset.transitions,
+        transitions,
         source=spec.dataset,
         action_low=-1.0,
         action_high=1.0,
         min_rows=config.min_pool_size,
     )
-    return dataset
+    return Materials(
+        dataset=dataset,
+        environments=environments[: config.eval_n_episodes],
+        environment_info=info,
+        termination_fn=termination_fn,
+    )
 
 
 def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
@@ -193,24 +181,22 @@ def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
         )
     _, metadata = RunFolder(Path(spec.model)).load_model()
     saved = from_dict(EnsembleConfig, metadata["ensemble"])
-    for name in _ARCHITECTURE:
-        wanted, present = getattr(config.ensemble, name), getattr(saved, name)
-        if name in explicit and wanted != present:
-            raise InputError(
-                f"--set {name}={wanted} contradicts the model of {spec.model}, which has "
-                f"{present}: leave it out, or train another model."
-            )
     taken = {name: getattr(saved, name) for name in _ARCHITECTURE}
+    for name, present in taken.items():
+        wanted = getattr(config.ensemble, name)
+        require(
+            name not in explicit or wanted == present,
+            f"--set {name}={wanted} contradicts the model of {spec.model}, which has {present}: "
+            "leave it out, or train another model.",
+        )
     ensemble = dataclasses.replace(config.ensemble, **taken)
     return dataclasses.replace(spec, algorithm=dataclasses.replace(config, ensemble=ensemble))
 
 
-def _record(info: EnvironmentInfo | None, dataset: Dataset) -> dict[str, Any]:
+def _record(materials: Materials) -> dict[str, Any]:
     """Return what a run records about itself: data, environment, versions."""
+    dataset = materials.dataset
     columns, bounds = dataset.columns, dataset.action_bounds
-    if info is None:
-        sizes = (dataset.transitions.observations.shape[1], dataset.transitions.actions.shape[1])
-        info = no_environment_info(*sizes, (bounds.low, bounds.high) if bounds else None)
     return {
         "dataset": {
             "name": dataset.name,
@@ -220,7 +206,7 @@ def _record(info: EnvironmentInfo | None, dataset: Dataset) -> dict[str, Any]:
             "columns": dataclasses.asdict(columns) if columns else None,
             "action_bounds": dataclasses.asdict(bounds) if bounds else None,
         },
-        "environment": dataclasses.asdict(info),
+        "environment": dataclasses.asdict(materials.environment_info),
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _VERSIONED},
@@ -255,36 +241,28 @@ def start_run(
 
     Original: examples/development/main.py:ExperimentRunner._setup
     """
-    if folder.is_run:
-        raise InputError(
-            f"{folder} holds a run already: continue it with --resume, or choose another --out."
-        )
-    parts = make_parts(spec)
-    dataset = load_data(spec, parts.environment_info)
-    ensure_writable_folder(folder.path)
+    other = "continue it with --resume, or choose another --out."
+    require(not folder.is_run, f"{folder} holds a run already: {other}")
+    materials = gather(spec)
     with folder.lock():
-        folder.write_spec(spec, _record(parts.environment_info, dataset))
-        print(*_opening_lines(spec, folder, dataset, model_only), sep="\n", flush=True)
+        folder.write_spec(spec, _record(materials))
+        print(*_opening_lines(spec, folder, materials.dataset, model_only), sep="\n", flush=True)
         prepare()
-        return _Runner(spec, folder, parts, dataset).run(model_only)
+        return _Runner(spec, folder, materials).run(model_only)
 
 
 def resume_run(
+    spec: RunSpec,
     folder: RunFolder,
-    changes: Mapping[str, Any],
-    settings: Mapping[str, str],
     *,
-    name: str | None = None,
     model_only: bool = False,
     prepare: Callable[[], None] = lambda: None,
 ) -> "OfflineAlgorithm":
     """Continue the run in ``folder`` from its last checkpoint, to the end.
 
     Args:
+        spec: what is asked for now; it differs from the run's in fields of ``MAY_CHANGE`` only.
         folder: of the run.
-        changes: fields of ``RunSpec`` that the user names now; they must agree with the run.
-        settings: fields of its configuration; only those of ``MAY_CHANGE`` may differ.
-        name: of the configuration, if the user gave one.
         model_only: stop once the ensemble is trained.
         prepare: see ``start_run``.
 
@@ -297,50 +275,32 @@ def resume_run(
     Original: examples/development/main.py:ExperimentRunner._restore
     """
     saved = folder.spec
-    if name is not None and named_spec(name).name != saved.name:
-        raise InputError(f"{folder} is a run of {saved.name}, not of {name}.")
-    spec = changed_spec(saved, changes, settings)
-    for field, (before, now) in differences(saved, spec).items():
-        raise InputError(
-            f"{folder} is a run with {field} = {before}, not {now}: use another --out (a resumed "
-            f"run may change {' and '.join(MAY_CHANGE)})."
-        )
+    require_same(saved, spec, folder.path)
     with folder.lock():
         checkpoint = folder.load_checkpoint()
         done = checkpoint[1]["epoch"] if checkpoint else 0
-        if spec.algorithm.n_epochs < done:
-            raise InputError(
-                f"--epochs {spec.algorithm.n_epochs} is less than the {done} epochs that {folder} "
-                "has done: give more, or start another run."
-            )
-        parts = make_parts(spec)
-        dataset = load_data(spec, parts.environment_info)
-        _require_same_data(folder, dataset)
-        if folder.truncate(done - 1) < done:
-            raise InputError(f"progress.csv of {folder} lost rows that the checkpoint counts.")
+        require(
+            spec.algorithm.n_epochs >= done,
+            f"--epochs {spec.algorithm.n_epochs} is less than the {done} epochs that {folder} "
+            "has done: give more, or start another run.",
+        )
+        materials = gather(spec)
+        # Checkpoints do not hold the data.
+        require(
+            folder.recorded.get("dataset", {}).get("sha256") in (None, materials.dataset.sha256),
+            f"{materials.dataset.path} has changed since {folder} began (its hash differs): put "
+            "the old file back, or start another run.",
+        )
+        left = folder.truncate(done - 1)
+        require(left >= done, f"progress.csv of {folder} lost rows that the checkpoint counts.")
         if spec != saved:
             folder.write_spec(spec)
-        begins = (
-            f"resuming {folder} after epoch {done}."
-            if checkpoint
-            else (f"{folder} has no checkpoint yet: starting over.")
-        )
-        print(begins, flush=True)
+        if checkpoint:
+            print(f"resuming {folder} after epoch {done}.", flush=True)
+        else:
+            print(f"{folder} has no checkpoint yet: starting over.", flush=True)
         prepare()
-        runner = _Runner(spec, folder, parts, dataset)
-        if checkpoint is not None:
-            runner.restore(*checkpoint)
-        return runner.run(model_only)
-
-
-def _require_same_data(folder: RunFolder, dataset: Dataset) -> None:
-    """Refuse data whose bytes are not those of the run so far; checkpoints do not hold them."""
-    before = folder.recorded.get("dataset", {}).get("sha256")
-    if before not in (None, dataset.sha256):
-        raise InputError(
-            f"{dataset.path} has changed since {folder} began (its hash differs): put the old file "
-            "back, or start another run."
-        )
+        return _Runner(spec, folder, materials, checkpoint).run(model_only)
 
 
 class _Runner:
@@ -349,32 +309,36 @@ class _Runner:
     Original: examples/development/main.py:ExperimentRunner
     """
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, parts: Parts, dataset: Dataset):
+    def __init__(
+        self,
+        spec: RunSpec,
+        folder: RunFolder,
+        materials: Materials,
+        checkpoint: Checkpoint | None = None,
+    ):
         from mopo_tf2.algorithms.registry import make_algorithm
 
-        self.spec, self.folder = spec, folder
-        self.display = terminal_progress(folder.write_holdout)
-        self.algorithm = make_algorithm(
-            spec.method,
-            spec.algorithm,
-            dataset.transitions,
-            parts.termination_fn,
-            environments=parts.environments,
-            seed=spec.seed,
-            reference_scores=parts.reference_scores,
-            progress=self.display,
-        )
+        self.spec, self.folder, config = spec, folder, spec.algorithm
+        self.display = TrainingDisplay(DurableConsole(file=sys.stdout), folder.write_holdout)
         self.interrupts = Interrupts(
             "stopping after this epoch; press Ctrl-C again to stop at once."
         )
-
-    def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
-        """Put a checkpoint into the algorithm."""
+        self.algorithm = make_algorithm(
+            spec.method,
+            config,
+            materials.dataset.transitions,
+            materials.termination_fn,
+            environments=materials.environments,
+            seed=spec.seed,
+            reference_scores=catalog.scores_of_task(spec.environment, config.max_path_length),
+            progress=self.display,
+        )
         try:
-            self.algorithm.restore(arrays, counters)
+            if checkpoint:
+                self.algorithm.restore(*checkpoint)
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"the checkpoint of {self.folder} does not fit this run: {error}."
+                f"the checkpoint of {folder} does not fit this run: {error}."
             ) from error
 
     def run(self, model_only: bool) -> "OfflineAlgorithm":
@@ -390,6 +354,8 @@ class _Runner:
             self.folder.close()
         if self.interrupts.requested:
             raise Interrupted(self._how_to_resume(model_only)) from None
+        if not (model_only or self.spec.has_simulator):
+            print(_what_was_evaluated(self.spec), flush=True)
         return self.algorithm
 
     def _obtain_model(self) -> None:
@@ -421,11 +387,9 @@ class _Runner:
                 return
 
     def _how_to_resume(self, model_only: bool) -> str:
-        kept = (
-            "resume from the last checkpoint"
-            if self.algorithm.model_trained
-            else "the model's training starts over"
-        )
+        kept = "resume from the last checkpoint"
+        if not self.algorithm.model_trained:
+            kept = "the model's training starts over"
         command = "train-model" if model_only else "train"
         method = "" if self.spec.method == DEFAULT_METHOD else f"--algorithm {self.spec.method} "
         return (
@@ -462,18 +426,19 @@ def _opening_lines(
 def _where_evaluated(spec: RunSpec) -> str:
     if spec.has_simulator:
         return f"{spec.environment} with {spec.physics} physics"
-    if isinstance(spec.algorithm, MOPOConfig) and spec.algorithm.model_eval_horizon:
+    if _evaluates_in_the_model(spec):
         return f"evaluation {IN_THE_MODEL}"
     return "no evaluation during training (no simulator)"
 
 
-def closing_line(spec: RunSpec) -> str | None:
-    """Return what is to be said about the evaluations of a finished run; None for a simulator."""
-    if spec.has_simulator:
-        return None
-    if isinstance(spec.algorithm, MOPOConfig) and spec.algorithm.model_eval_horizon:
+def _what_was_evaluated(spec: RunSpec) -> str:
+    if _evaluates_in_the_model(spec):
         return f"every return above is a return {IN_THE_MODEL}."
     return "nothing has been evaluated (no simulator): mopo-tf2 evaluate does so from the data."
+
+
+def _evaluates_in_the_model(spec: RunSpec) -> bool:
+    return isinstance(spec.algorithm, MOPOConfig) and bool(spec.algorithm.model_eval_horizon)
 
 
 def _describe_table(dataset: Dataset) -> list[str]:

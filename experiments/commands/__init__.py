@@ -7,16 +7,18 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from mopo_tf2.config_fields import parse_settings, require
+
 PAPERS = "mopo-table1|mopo-table2|...|FILE.csv|none"
 
 
 def add_command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], int], help: str, **texts: Any
 ) -> argparse.ArgumentParser:
-    """Add one command to the parser.
+    """Add one command to the subparsers of ``mopo-tf2``.
 
     Args:
-        commands: the subparsers of ``mopo-tf2``.
+        commands: those subparsers.
         name: of the command.
         function: takes the options, returns the exit code.
         help: one line for the list of commands.
@@ -36,12 +38,19 @@ def add_command(
 
 def add_settings(add: Callable[..., Any], help: str) -> None:
     """Add ``--set KEY=VALUE ...``, repeatable; see ``config_fields.parse_settings``."""
-    add(
-        "--set",
-        dest="settings",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help=help,
-    )
+    several: Any = {"nargs": "+", "action": "extend", "default": []}
+    add("--set", dest="settings", metavar="KEY=VALUE", help=help, **several)
+
+
+def read_settings(options: argparse.Namespace) -> dict[str, str]:
+    """Return the values of ``--set``, and of ``--epochs`` if the command has it, by key.
+
+    Raises:
+        InputError: if one is not KEY=VALUE, or is given twice.
+    """
+    settings = parse_settings(options.settings)
+    if getattr(options, "epochs", None) is not None:
+        twice = "n_epochs" in settings
+        require(not twice, "--epochs is short for --set n_epochs: give one of them.")
+        settings["n_epochs"] = str(options.epochs)
+    return settings
