@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from rich.console import Console
@@ -72,24 +72,27 @@ class TrainingDisplay:
     ):
         self._on_holdout, self._clock = on_holdout, clock
         columns = (_TITLE, BarColumn(), MofNCompleteColumn(), _NOTE)
-        live = console.is_live
-        self._bar = Progress(*columns, console=console, transient=True, disable=not live)
+        self._console = console
+        self._bar = Progress(*columns, console=console, transient=True)
         self._task = self._bar.add_task("preparing", total=None, note="")
         self._last = self._started = clock()
         self._title = ""
-        self._epoch = self._n_epochs = self._updates = 0
+        self._n_epochs = self._updates = 0
         self._update_seconds = 0.0
         self._epoch_seconds: deque[float] = deque(maxlen=_EPOCHS_FOR_TIME_LEFT)
-        self._has_compiled = self._in_epoch = False
+        self._left = math.nan  # Seconds, at the end of the last epoch.
+        self._has_compiled = False
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(Exception):
-            self._bar.start()
+        if self._console.is_live:
+            with contextlib.suppress(Exception):
+                self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):
-            self._bar.stop()
+        if self._console.is_live:
+            with contextlib.suppress(Exception):
+                self._bar.stop()
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
         """See ``Progress.model_step``."""
@@ -121,10 +124,10 @@ class TrainingDisplay:
 
     def epoch_started(self, epoch: int, n_epochs: int) -> None:
         """See ``Progress.epoch_started``."""
-        self._epoch, self._n_epochs = epoch, n_epochs
+        self._n_epochs = n_epochs
         self._title = f"epoch {epoch + 1} of {n_epochs}:"
         self._report("", 0, 0)
-        self._started, self._in_epoch = self._last, True
+        self._started = self._last
         self._updates, self._update_seconds = 0, 0.0
 
     def rollout_step(self, done: int, total: int, states: int) -> None:
@@ -145,12 +148,14 @@ class TrainingDisplay:
     def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
         """See ``Progress.epoch_finished``."""
         self._report("", 0, 0)
-        self._epoch, self._in_epoch = epoch, False
         seconds = self._last - self._started
         # The first epoch of a process also compiles, so it tells nothing about the others.
         if self._has_compiled:
             self._epoch_seconds.append(seconds)
         self._has_compiled = True
+        remaining = self._n_epochs - epoch - 1
+        typical = statistics.median(self._epoch_seconds or [math.nan])
+        self._left = typical * remaining if remaining else 0.0
         parts = [f"epoch {epoch + 1}/{self._n_epochs}"]
         parts += [
             f"{name} {number(float(metrics[key]))}"
@@ -159,26 +164,14 @@ class TrainingDisplay:
         ]
         if self._update_seconds > 0:
             parts.append(f"{number(self._updates / self._update_seconds)} updates/s")
-        parts += [duration(seconds), f"left {duration(self._seconds_left())}"]
+        parts += [duration(seconds), f"left {duration(self._left)}"]
         self._print("  ".join(parts))
-
-    def _seconds_left(self) -> float:
-        """Return the time left by the median epoch of this process, without its first; or nan."""
-        if self._epoch + 1 == self._n_epochs and not self._in_epoch:
-            return 0.0
-        if not self._epoch_seconds:
-            return math.nan
-        typical = statistics.median(self._epoch_seconds)
-        left = typical * (self._n_epochs - self._epoch - 1)
-        if self._in_epoch:
-            left += max(typical - (self._clock() - self._started), 0.0)
-        return left
 
     def _report(self, activity: str, done: int, total: int, note: str = "") -> float:
         """Note ``done`` of ``total`` steps; return the seconds since any report."""
         now = self._clock()
         seconds, self._last = now - self._last, now
-        left = f"left {duration(self._seconds_left())}" if self._in_epoch else ""
+        left = "" if math.isnan(self._left) else f"left {duration(self._left)}"
         with contextlib.suppress(Exception):
             self._bar.update(
                 self._task,
@@ -191,33 +184,30 @@ class TrainingDisplay:
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(Exception):
-            self._bar.console.print(Text(line), soft_wrap=True)
-
-
-class Report(Protocol):
-    """Shows how much is done."""
-
-    def __call__(self, done: int, note: str = "") -> None:
-        """Show that ``done`` steps are taken; ``note`` says more."""
+            self._console.print(Text(line), soft_wrap=True)
 
 
 @contextlib.contextmanager
-def steps(title: str, total: int, reports: int = 10) -> Iterator[Report]:
-    """Show a bar on standard error if it is a terminal, else ``reports`` plain lines."""
+def steps(title: str, total: int, reports: int = 10) -> Iterator[Callable[..., None]]:
+    """Show a bar on standard error if it is a terminal, else ``reports`` plain lines.
+
+    Gives a function of the number of steps done and, if more is to be said, a note.
+    """
     columns = (_TITLE, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _NOTE)
     console = DurableConsole(stderr=True)
     every, shown = max(1, -(-total // reports)), 0
-    with Progress(*columns, console=console, transient=True, disable=not console.is_live) as bar:
-        task = bar.add_task(title, total=total, note="")
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(title, total=total, note="")
 
-        def report(done: int, note: str = "") -> None:
-            nonlocal shown
-            bar.update(task, completed=done, note=note)
-            if bar.disable and (done // every > shown or done == total):
-                shown = done // every
-                more = f" ({note})" if note else ""
-                print(f"{title}: {done} of {total} steps{more}", file=sys.stderr, flush=True)
+    def report(done: int, note: str = "") -> None:
+        nonlocal shown
+        bar.update(task, completed=done, note=note)
+        if not console.is_live and (done // every > shown or done == total):
+            shown = done // every
+            more = f" ({note})" if note else ""
+            print(f"{title}: {done} of {total} steps{more}", file=sys.stderr, flush=True)
 
+    with bar if console.is_live else contextlib.nullcontext():
         yield report
 
 

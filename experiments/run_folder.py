@@ -108,7 +108,6 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._columns: list[str] | None = None
-        self._last_epoch = -1
         self._events: Any = None
 
     def __str__(self) -> str:
@@ -123,11 +122,7 @@ class RunFolder:
 
     @property
     def spec(self) -> RunSpec:
-        """What the run computes.
-
-        Raises:
-            InputError: if config.json is missing or invalid.
-        """
+        """What the run computes; InputError if config.json is missing or invalid."""
         require(self.is_run, f"{self.path} holds no run: expected {self.path / CONFIG}.")
         return read_spec(self.path / CONFIG)
 
@@ -181,7 +176,13 @@ class RunFolder:
         identity = _original_identity(params) if original else _identity(config, params, problems)
         described = bool(config or params) and not problems
         status = _read_object(self.path / _STATUS, problems)
-        done = self._epochs_done(problems)
+        done = 0
+        try:
+            # No epoch yet is no damage: the file is made with the first row, maybe half written.
+            if len(_whole_lines(self.path / PROGRESS)) > 1:
+                done = int(self.progress()["epoch"].max()) + 1
+        except InputError as damage:
+            problems.append(str(damage).rstrip("."))
         asked = identity["epochs_asked"]
         finished = asked is not None and done >= asked > 0
         state = State.UNFINISHED if done else State.EMPTY
@@ -222,30 +223,25 @@ class RunFolder:
         The first row sets the columns. Floats are written with every digit, nan as ``nan``.
 
         Args:
-            metrics: numbers by name; "epoch" is among them and grows from row to row.
+            metrics: numbers by name; "epoch" is among them.
 
         Raises:
-            ValueError: if the names differ from those of the first row, or the epoch does not grow.
+            ValueError: if the names differ from those of the first row.
         """
         path = self.path / PROGRESS
-        text = ""
+        header = ""
         if self._columns is None:
             lines = _whole_lines(path)
             self._columns = _cells(lines[0]) if lines else list(metrics)
-            self._last_epoch = self.last_row()[0] - 1
-            text = "" if lines else ",".join(self._columns) + "\n"
-        if set(self._columns) != set(metrics):
-            changed = sorted(set(self._columns) ^ set(metrics))
+            header = "" if lines else ",".join(self._columns) + "\n"
+        if changed := sorted(set(self._columns) ^ set(metrics)):
             raise ValueError(f"every row must have the names of the first; changed: {changed}.")
-        if not metrics["epoch"] > self._last_epoch:
-            raise ValueError(f"epoch {metrics['epoch']:g} follows epoch {self._last_epoch}.")
-        text += ",".join(repr(float(metrics[name])) for name in self._columns) + "\n"
+        row = ",".join(repr(float(metrics[name])) for name in self._columns)
         # Header and first row in one write: a file with a header only is never left behind.
-        with path.open("ab") as file:
-            file.write(text.encode())
+        with path.open("a") as file:
+            file.write(f"{header}{row}\n")
             file.flush()
             os.fsync(file.fileno())
-        self._last_epoch = int(metrics["epoch"])
         self._write_events(metrics)
 
     def truncate(self, last_epoch: int) -> int:
@@ -265,18 +261,13 @@ class RunFolder:
         return len(kept)
 
     def progress(self) -> "pd.DataFrame":
-        """Return progress.csv, one row an epoch, without a row that is being written.
-
-        Raises:
-            InputError: if it is missing or is not a table with whole epochs.
-        """
+        """Return progress.csv, one row an epoch; see ``read_progress``."""
         return read_progress(self.path / PROGRESS)
 
     def holdout(self) -> "pd.DataFrame":
         """Return the ensemble's hold-out losses: "epoch", and V0, V1, ... by member; may be empty.
 
-        Raises:
-            InputError: if the file is not such a table.
+        InputError if the file is not such a table.
         """
         import pandas as pd
 
@@ -305,15 +296,6 @@ class RunFolder:
             return int(float(row["epoch"])) + 1, float(row.get(RETURN, "nan"))
         except (OSError, KeyError, ValueError, IndexError):
             return 0, math.nan
-
-    def _epochs_done(self, problems: list[str]) -> int:
-        try:
-            # No epoch yet is no damage: the file is made with the first row, maybe half written.
-            empty = len(_whole_lines(self.path / PROGRESS)) < 2
-            return 0 if empty else int(self.progress()["epoch"].max()) + 1
-        except InputError as error:
-            problems.append(str(error).rstrip("."))
-            return 0
 
     def _write_events(self, metrics: Mapping[str, float]) -> None:
         # Late: reading a folder does not need them.
@@ -386,11 +368,7 @@ class RunFolder:
         self.write_policy(algorithm.policy, about)
 
     def load_checkpoint(self) -> Checkpoint | None:
-        """Return the last readable checkpoint's arrays and counters; None if there is none.
-
-        Raises:
-            InputError: if there are checkpoints and none of them can be read.
-        """
+        """Return the last readable checkpoint, or None; InputError if all are damaged."""
         return checkpoints.load_checkpoint(self.path / _CHECKPOINTS)
 
     def write_policy(self, policy: "ExportablePolicy", metadata: Mapping[str, Any]) -> None:
@@ -405,11 +383,7 @@ class RunFolder:
         return (self.path / POLICY).is_file()
 
     def policy_metadata(self) -> dict[str, Any]:
-        """Return the metadata of ``load_policy``; needs no TensorFlow.
-
-        Raises:
-            InputError: if there is no policy, or it is damaged.
-        """
+        """Return the metadata of ``load_policy`` and raise as it does; needs no TensorFlow."""
         needed = {"obs_dim", "act_dim", "environment", "physics", "max_path_length"}
         return self._load(POLICY, "policy", needed)[1]
 
@@ -458,11 +432,7 @@ class RunFolder:
         return (self.path / MODEL).is_file()
 
     def load_model(self) -> Checkpoint:
-        """Return the ensemble's arrays and metadata: obs_dim, act_dim, ensemble, elites, val_loss.
-
-        Raises:
-            InputError: if there is none, or it is damaged.
-        """
+        """Return the ensemble's arrays and metadata; InputError as ``load_policy``."""
         return self._load(MODEL, "model", {"obs_dim", "act_dim", "ensemble", "elites", "val_loss"})
 
     def _load(self, file: Path, what: str, needed: set[str]) -> Checkpoint:
@@ -480,11 +450,8 @@ def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold a folder while the block runs, by the file ``lock`` in it; it is made if need be.
 
     A holder that died is replaced: one of this machine at once, one of another machine after its
-    lease of half a minute has run out.
-
-    Raises:
-        InputError: if another process holds it still after ``patience`` seconds, or the folder
-            cannot be made or written in.
+    lease of half a minute has run out. InputError if another process still holds it after
+    ``patience`` seconds, or the folder cannot be made or written in.
     """
     ensure_writable_folder(lock.parent)
     lease = filelock.SoftFileLease(lock, lease_duration=_LEASE_SECONDS)
@@ -498,10 +465,8 @@ def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
     except filelock.Timeout:
         holder = lease.owner
         who = f" ({holder.pid} on {holder.hostname})" if holder else ""
-        raise InputError(
-            f"{lock.parent} is in use by another process{who}: wait for it to end, or choose "
-            "another --out."
-        ) from None
+        advice = "wait for it to end, or choose another --out."
+        raise InputError(f"{lock.parent} is in use by another process{who}: {advice}") from None
     try:
         yield
     finally:
@@ -511,8 +476,7 @@ def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
 def put_model(folder: RunFolder, ensemble: "GaussianEnsemble") -> float:
     """Put the model of a run into ``ensemble``; return its hold-out loss, nan if unknown.
 
-    Raises:
-        InputError: if there is none, it is damaged, or its sizes are others.
+    InputError if there is none, it is damaged, or its sizes are others.
     """
     arrays, metadata = folder.load_model()
     found = (metadata["obs_dim"], metadata["act_dim"])
@@ -534,10 +498,8 @@ def put_model(folder: RunFolder, ensemble: "GaussianEnsemble") -> float:
 def find_runs(root: Path) -> list[RunFolder]:
     """Return the run folders in ``root`` and below, and the empty folders, in natural order.
 
-    Folders inside a run and those whose names start with a dot are not searched.
-
-    Raises:
-        InputError: if ``root`` is not a readable folder.
+    Folders inside a run and those whose names start with a dot are not searched. InputError if
+    ``root`` is not a readable folder.
     """
     what = "is a file" if root.exists() else "does not exist"
     require(root.is_dir(), f"expected a folder with runs, but {root} {what}.")
@@ -568,10 +530,10 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 
 def read_progress(path: Path) -> "pd.DataFrame":
-    """Read a progress.csv of this project, of Ray Tune or of the original.
+    """Read a progress.csv of this project, of Ray Tune or of the original; one row an epoch.
 
-    Raises:
-        InputError: if it is missing, empty, or not a table with whole epochs.
+    A row that is being written is left out. InputError if the file is missing, has no row, or is
+    not a table with whole epochs.
     """
     import pandas as pd
 
@@ -637,21 +599,18 @@ def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str | 
     """Flatten nested parameters into the scalars that viskit groups runs by.
 
     ``{"a": {"b": None}, "c": [256, 256]}`` becomes ``{"a.b": "none", "c": "[256, 256]"}``;
-    inf and nan become words.
-
-    Raises:
-        TypeError: if a value is not a number, text, sequence, mapping or None.
+    inf and nan become words. TypeError if a value has no JSON form.
     """
     flat: dict[str, str | int | float | bool] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
             flat.update(flat_params(value, f"{prefix}{key}."))
-        elif isinstance(value, (bool, int, str)):
+        elif isinstance(value, bool | int | str) or (
+            isinstance(value, float) and math.isfinite(value)
+        ):
             flat[f"{prefix}{key}"] = value
-        elif isinstance(value, float):
-            flat[f"{prefix}{key}"] = value if math.isfinite(value) else repr(value)
-        elif value is None:
-            flat[f"{prefix}{key}"] = "none"
+        elif value is None or isinstance(value, float):
+            flat[f"{prefix}{key}"] = repr(value).lower()
         else:
             flat[f"{prefix}{key}"] = json.dumps(value)
     return flat

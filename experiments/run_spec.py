@@ -87,8 +87,7 @@ def build_spec(
 def named_spec(name: str) -> RunSpec:
     """Return the run that a name describes, unchanged; its dataset may be "" (see ``build_spec``).
 
-    Raises:
-        InputError: if there is no such configuration, dataset id or file.
+    InputError if there is no such configuration, dataset id or file.
     """
     if name.endswith(".json"):
         return read_spec(Path(name))
@@ -123,17 +122,10 @@ def changed_spec(spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[st
 def settings_of_methods(
     settings: Mapping[str, str], methods: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """Return the settings of each method.
+    """Return the settings, values by key as text, that concern each method.
 
     A key ``METHOD.FIELD`` sets the field of that method. A plain key sets the field of every
-    method that has it.
-
-    Args:
-        settings: values by key, as text.
-        methods: names; each key must concern at least one of them.
-
-    Raises:
-        InputError: if a key concerns none; names the nearest field.
+    method that has it. InputError if a key concerns no method; it names the nearest field.
     """
     fields = {method: set(config_fields.field_names(find_method(method))) for method in methods}
     chosen: dict[str, dict[str, str]] = {method: {} for method in methods}
@@ -158,11 +150,7 @@ def settings_of_methods(
 
 
 def require_same(saved: RunSpec, wanted: RunSpec, where: Path) -> None:
-    """Refuse to resume the run ``saved`` in the folder ``where`` as another one.
-
-    Raises:
-        InputError: if they differ in a field that is not one of ``MAY_CHANGE``.
-    """
+    """Raise InputError if the run ``saved`` in ``where`` cannot be resumed as ``wanted``."""
     before, now = (
         {**spec_to_dict(spec), "algorithm": None, **config_fields.flatten(spec.algorithm)}
         for spec in (saved, wanted)
@@ -176,11 +164,7 @@ def require_same(saved: RunSpec, wanted: RunSpec, where: Path) -> None:
 
 
 def read_spec(path: Path) -> RunSpec:
-    """Read the ``config.json`` of a run, or a file of the same form.
-
-    Raises:
-        InputError: if it is missing, not JSON, or has unknown, missing or invalid fields.
-    """
+    """Read the ``config.json`` of a run, or a file of the same form; see ``spec_from_dict``."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -191,14 +175,10 @@ def read_spec(path: Path) -> RunSpec:
 
 
 def spec_from_dict(values: Any, path: Path) -> RunSpec:
-    """Return the run that the content of a ``config.json`` describes.
+    """Return the run that ``values``, the content of the file ``path``, describe.
 
-    Args:
-        values: as ``spec_to_dict`` gives them; what a run recorded about itself is ignored.
-        path: where they come from, for messages.
-
-    Raises:
-        InputError: if fields are unknown, missing or invalid.
+    What a run recorded about itself is ignored. InputError if fields are unknown, missing or
+    invalid.
     """
     whole = isinstance(values, dict) and isinstance(values.get("algorithm"), dict)
     require(whole, f"{path}: expected an object with the key 'algorithm'.")

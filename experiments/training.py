@@ -354,8 +354,6 @@ class _Runner:
             self.folder.close()
         if self.interrupts.requested:
             raise Interrupted(self._how_to_resume(model_only)) from None
-        if not (model_only or self.spec.has_simulator):
-            print(_what_was_evaluated(self.spec), flush=True)
         return self.algorithm
 
     def _obtain_model(self) -> None:
@@ -426,19 +424,9 @@ def _opening_lines(
 def _where_evaluated(spec: RunSpec) -> str:
     if spec.has_simulator:
         return f"{spec.environment} with {spec.physics} physics"
-    if _evaluates_in_the_model(spec):
+    if isinstance(spec.algorithm, MOPOConfig) and spec.algorithm.model_eval_horizon:
         return f"evaluation {IN_THE_MODEL}"
     return "no evaluation during training (no simulator)"
-
-
-def _what_was_evaluated(spec: RunSpec) -> str:
-    if _evaluates_in_the_model(spec):
-        return f"every return above is a return {IN_THE_MODEL}."
-    return "nothing has been evaluated (no simulator): mopo-tf2 evaluate does so from the data."
-
-
-def _evaluates_in_the_model(spec: RunSpec) -> bool:
-    return isinstance(spec.algorithm, MOPOConfig) and bool(spec.algorithm.model_eval_horizon)
 
 
 def _describe_table(dataset: Dataset) -> list[str]:
