@@ -99,11 +99,7 @@ class Facts:
 
 
 class RunFolder:
-    """The files of one run.
-
-    Args:
-        path: of the folder; need not exist.
-    """
+    """The files of one run, in the folder ``path``, which need not exist."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
@@ -135,12 +131,8 @@ class RunFolder:
     def write_spec(self, spec: RunSpec, recorded: Mapping[str, Any] | None = None) -> None:
         """Write what the run is, atomically; again whenever it changes (more epochs).
 
-        Args:
-            spec: what it computes.
-            recorded: what it was made with; None keeps what is there.
-
-        Raises:
-            InputError: if the folder cannot be made or written in.
+        ``recorded`` is what it was made with; None keeps what is there. InputError if the folder
+        cannot be made or written in.
         """
         recorded = self.recorded if recorded is None else recorded
         ensure_writable_folder(self.path)
@@ -220,13 +212,8 @@ class RunFolder:
     def write_row(self, metrics: Mapping[str, float]) -> None:
         """Append one row to progress.csv and to the TensorBoard events; both are on disk after.
 
-        The first row sets the columns. Floats are written with every digit, nan as ``nan``.
-
-        Args:
-            metrics: numbers by name; "epoch" is among them.
-
-        Raises:
-            ValueError: if the names differ from those of the first row.
+        The first row sets the columns, "epoch" among them; ValueError if ``metrics`` has other
+        names. Floats are written with every digit, nan as ``nan``.
         """
         path = self.path / PROGRESS
         header = ""
@@ -390,8 +377,7 @@ class RunFolder:
     def load_policy(self) -> "tuple[ExportablePolicy, dict[str, Any]]":
         """Return the policy and its metadata: environment, physics, max_path_length, epoch, seed.
 
-        Raises:
-            InputError: if there is none, or it is damaged.
+        InputError if there is none, or it is damaged.
         """
         arrays, metadata = self._load(POLICY, "policy", set())
         # Late: what the file lacks is said before TensorFlow is loaded.
@@ -604,7 +590,7 @@ def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str | 
     flat: dict[str, str | int | float | bool] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
-            flat.update(flat_params(value, f"{prefix}{key}."))
+            flat |= flat_params(value, f"{prefix}{key}.")
         elif isinstance(value, bool | int | str) or (
             isinstance(value, float) and math.isfinite(value)
         ):

@@ -22,29 +22,17 @@ MAY_CHANGE = ("n_epochs", "checkpoint_frequency")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """Everything that decides what a run computes.
+    """Everything that decides what a run computes."""
 
-    Attributes:
-        name: the configuration's name.
-        dataset: an id or a path, see ``mopo_tf2.data.datasets.load_dataset``.
-        environment: a built-in task, ``module:function``, or "none".
-        termination: a domain, or ``module:function``.
-        physics: "d4rl" or "gymnasium", of a built-in task.
-        seed: of every random stream.
-        algorithm: every coefficient.
-        method: a name of ``mopo_tf2.configs.methods.METHODS``.
-        model: a run folder whose ensemble is used instead of training one, or None.
-    """
-
-    name: str
-    dataset: str
-    environment: str
-    termination: str
-    physics: str = "d4rl"
-    seed: int = 0
-    algorithm: LoopConfig
+    name: str  # Of the configuration.
+    dataset: str  # An id or a path, see ``mopo_tf2.data.datasets.load_dataset``.
+    environment: str  # A built-in task, ``module:function``, or "none".
+    termination: str  # A domain, or ``module:function``.
+    physics: str = "d4rl"  # Or "gymnasium", of a built-in task.
+    seed: int = 0  # Of every random stream.
+    algorithm: LoopConfig  # Every coefficient.
     method: str = DEFAULT_METHOD
-    model: str | None = None
+    model: str | None = None  # A run folder whose ensemble is used instead of training one.
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, f"seed must lie in [0, 2**32), got {self.seed}.")

@@ -187,11 +187,8 @@ def run_trial(out: Path, folder: str, resources: Resources, cwd: str, model: Non
     # The first of two trials on one GPU would take all of its memory.
     with run.log.open("ab") as log:
         streams: Any = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
-        streams["env"] = {
-            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-            **os.environ,
-            "OMP_NUM_THREADS": threads,
-        }
+        growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        streams["env"] = {**growth, **os.environ, "OMP_NUM_THREADS": threads}
         streams["cwd"] = cwd if os.path.isdir(cwd) else None
         process = subprocess.Popen(command, **streams, start_new_session=True)
         try:
@@ -217,19 +214,17 @@ def main(out: Path, folder: str, threads: int, device: str) -> int:
     """Start or resume the run of a trial, whichever its folder calls for; return the exit code."""
     from mopo_tf2.device import use_device
 
-    from .training import resume_run, start_run
+    from .training import train_run
 
     run = RunFolder(out / folder)
     try:
         trial = next(trial for trial in read_plan(out) if trial.folder == folder)
         prepare = functools.partial(use_device, device, threads=threads)
-        more: Any = {"model_only": trial.model_only, "prepare": prepare}
         with run.lock(60.0):  # The machine of the last attempt may have died a moment ago.
             update_run(out, trial)
-        if run.is_run:
-            resume_run(run.spec, run, **more)
-        else:
-            start_run(trial.spec_in(out), run, **more)
+        resume = run.is_run
+        spec = run.spec if resume else trial.spec_in(out)
+        train_run(spec, run, resume=resume, model_only=trial.model_only, prepare=prepare)
     except KeyboardInterrupt as stopped:
         print(str(stopped).partition(";")[0], flush=True)
         return INTERRUPTED

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import math
 import platform
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import gymnasium
 import numpy as np
@@ -43,13 +44,8 @@ if TYPE_CHECKING:
 
 _VERSIONED = ("tensorflow", "keras", "numpy", "gymnasium", "mujoco", "tensorflow-probability")
 _ARCHITECTURE = (
-    "num_networks",
-    "num_elites",
-    "hidden_dim",
-    "num_hidden_layers",
-    "separate_mean_var",
-    "deterministic",
-    "weight_decays",
+    *("num_networks", "num_elites", "hidden_dim", "num_hidden_layers"),
+    *("separate_mean_var", "deterministic", "weight_decays"),
 )
 _LARGE, _SMALL = 30.0, 0.03
 """Outside these a network that sees an observation as it is learns slowly."""
@@ -68,8 +64,7 @@ class Interrupts:
     """
 
     def __init__(self, on_request: str):
-        self.requested = False
-        self.immediate = False
+        self.requested = self.immediate = False
         self._message = on_request
         self._previous: dict[int, Any] = {}
 
@@ -92,21 +87,13 @@ class Interrupts:
 # What a run is made from. Nothing here needs TensorFlow.
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Materials:
-    """What a run is made from.
-
-    Attributes:
-        dataset: to train on.
-        environments: one per evaluation episode; none without a simulator.
-        environment_info: what they are, or what the data say without a simulator.
-        termination_fn: of the model's rollouts.
-    """
+class Materials(NamedTuple):
+    """What a run is made from."""
 
     dataset: Dataset
-    environments: list[gymnasium.Env[Any, Any]]
-    environment_info: EnvironmentInfo
-    termination_fn: TerminationFn
+    environments: list[gymnasium.Env[Any, Any]]  # One per evaluation episode, if simulated.
+    environment_info: EnvironmentInfo  # As the data say, without a simulator.
+    termination_fn: TerminationFn  # Of the model's rollouts.
 
 
 def gather(spec: RunSpec) -> Materials:
@@ -123,10 +110,9 @@ def gather(spec: RunSpec) -> Materials:
     config, environments, info = spec.algorithm, [], None
     termination_fn = find_termination_fn(spec.termination)
     if spec.has_simulator:
-        count = config.eval_n_episodes
-        environments = [
-            make_environment(spec.environment, physics=spec.physics) for _ in range(max(count, 1))
-        ]
+        count = max(config.eval_n_episodes, 1)
+        make = functools.partial(make_environment, spec.environment, physics=spec.physics)
+        environments = [make() for _ in range(count)]
         info = environment_info(environments[0], spec.environment, physics=spec.physics)
     dataset = load_dataset(
         spec.dataset,
@@ -146,30 +132,15 @@ def gather(spec: RunSpec) -> Materials:
             f"{spec.dataset} is data of {dataset.task}, the configuration {spec.name} is for "
             f"{spec.environment}: choose a configuration of {dataset.task}.",
         )
-    validate(
-        transitions,
-        source=spec.dataset,
-        action_low=-1.0,
-        action_high=1.0,
-        min_rows=config.min_pool_size,
-    )
-    return Materials(
-        dataset=dataset,
-        environments=environments[: config.eval_n_episodes],
-        environment_info=info,
-        termination_fn=termination_fn,
-    )
+    box: Any = {"action_low": -1.0, "action_high": 1.0}
+    validate(transitions, source=spec.dataset, min_rows=config.min_pool_size, **box)
+    return Materials(dataset, environments[: config.eval_n_episodes], info, termination_fn)
 
 
 def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
     """Return ``spec`` with the ensemble's sizes taken from the model that it loads, if any.
 
-    Args:
-        spec: of a run.
-        explicit: fields that the user set; these must agree with the model.
-
-    Raises:
-        InputError: if there is no such model, or a field set by the user contradicts it.
+    InputError if there is no such model, or an ``explicit`` field (set by the user) contradicts it.
     """
     if spec.model is None:
         return spec
@@ -217,90 +188,73 @@ def _record(materials: Materials) -> dict[str, Any]:
 # Starting and continuing.
 
 
-def start_run(
+def train_run(
     spec: RunSpec,
     folder: RunFolder,
     *,
+    resume: bool = False,
     model_only: bool = False,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None],
 ) -> "OfflineAlgorithm":
-    """Train from the start into ``folder``, which must not hold a run.
+    """Train a run to its end, from the start or from its last checkpoint.
 
     Everything that the user gave is checked before TensorFlow is loaded or anything is written.
 
     Args:
-        spec: what to run.
-        folder: made if need be.
+        spec: what to run; of a resumed run only fields of ``MAY_CHANGE`` may differ.
+        folder: made if need be; holds the run that is resumed, and no other one.
+        resume: whether to continue.
         model_only: stop once the ensemble is trained.
         prepare: called between the checks and the training, to load TensorFlow on a device.
 
     Raises:
-        InputError: if something the user gave is invalid.
+        InputError: if something the user gave is invalid, the run to resume is another one or has
+            more epochs than are asked for, or its data changed.
         Interrupted: on Ctrl-C.
         DivergenceError: if training meets a NaN or an infinite number.
 
-    Original: examples/development/main.py:ExperimentRunner._setup
+    Original: examples/development/main.py:ExperimentRunner._setup;
+        examples/development/main.py:ExperimentRunner._restore
     """
-    other = "continue it with --resume, or choose another --out."
-    require(not folder.is_run, f"{folder} holds a run already: {other}")
+    if resume:
+        require_same(folder.spec, spec, folder.path)
+    else:
+        other = "continue it with --resume, or choose another --out."
+        require(not folder.is_run, f"{folder} holds a run already: {other}")
     materials = gather(spec)
+    checkpoint = None
     with folder.lock():
-        folder.write_spec(spec, _record(materials))
-        print(*_opening_lines(spec, folder, materials.dataset, model_only), sep="\n", flush=True)
-        prepare()
-        return _Runner(spec, folder, materials).run(model_only)
-
-
-def resume_run(
-    spec: RunSpec,
-    folder: RunFolder,
-    *,
-    model_only: bool = False,
-    prepare: Callable[[], None] = lambda: None,
-) -> "OfflineAlgorithm":
-    """Continue the run in ``folder`` from its last checkpoint, to the end.
-
-    Args:
-        spec: what is asked for now; it differs from the run's in fields of ``MAY_CHANGE`` only.
-        folder: of the run.
-        model_only: stop once the ensemble is trained.
-        prepare: see ``start_run``.
-
-    Raises:
-        InputError: if there is no run, it was another one, its data changed, or it has more epochs
-            already than are asked for.
-        Interrupted: on Ctrl-C.
-        DivergenceError: if training meets a NaN or an infinite number.
-
-    Original: examples/development/main.py:ExperimentRunner._restore
-    """
-    saved = folder.spec
-    require_same(saved, spec, folder.path)
-    with folder.lock():
-        checkpoint = folder.load_checkpoint()
-        done = checkpoint[1]["epoch"] if checkpoint else 0
-        require(
-            spec.algorithm.n_epochs >= done,
-            f"--epochs {spec.algorithm.n_epochs} is less than the {done} epochs that {folder} "
-            "has done: give more, or start another run.",
-        )
-        materials = gather(spec)
-        # Checkpoints do not hold the data.
-        require(
-            folder.recorded.get("dataset", {}).get("sha256") in (None, materials.dataset.sha256),
-            f"{materials.dataset.path} has changed since {folder} began (its hash differs): put "
-            "the old file back, or start another run.",
-        )
-        left = folder.truncate(done - 1)
-        require(left >= done, f"progress.csv of {folder} lost rows that the checkpoint counts.")
-        if spec != saved:
-            folder.write_spec(spec)
-        if checkpoint:
-            print(f"resuming {folder} after epoch {done}.", flush=True)
+        if resume:
+            checkpoint = _take_up(spec, folder, materials.dataset)
         else:
-            print(f"{folder} has no checkpoint yet: starting over.", flush=True)
+            folder.write_spec(spec, _record(materials))
+            lines = _opening_lines(spec, folder, materials.dataset, model_only)
+            print(*lines, sep="\n", flush=True)
         prepare()
         return _Runner(spec, folder, materials, checkpoint).run(model_only)
+
+
+def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint | None:
+    """Make a run's files those of its last checkpoint; return that, None if there is none yet."""
+    checkpoint = folder.load_checkpoint()
+    done, asked = checkpoint[1]["epoch"] if checkpoint else 0, spec.algorithm.n_epochs
+    require(
+        asked >= done,
+        f"--epochs {asked} is less than the {done} epochs that {folder} has done: give more, or "
+        "start another run.",
+    )
+    # Checkpoints do not hold the data.
+    require(
+        folder.recorded.get("dataset", {}).get("sha256") in (None, dataset.sha256),
+        f"{dataset.path} has changed since {folder} began (its hash differs): put the old file "
+        "back, or start another run.",
+    )
+    left = folder.truncate(done - 1)
+    require(left >= done, f"progress.csv of {folder} lost rows that the checkpoint counts.")
+    folder.write_spec(spec)
+    after = f"resuming {folder} after epoch {done}."
+    print(after if checkpoint else f"{folder} has no checkpoint yet: starting over.", flush=True)
+    return checkpoint
 
 
 class _Runner:
@@ -310,19 +264,14 @@ class _Runner:
     """
 
     def __init__(
-        self,
-        spec: RunSpec,
-        folder: RunFolder,
-        materials: Materials,
-        checkpoint: Checkpoint | None = None,
+        self, spec: RunSpec, folder: RunFolder, materials: Materials, checkpoint: Checkpoint | None
     ):
         from mopo_tf2.algorithms.registry import make_algorithm
 
         self.spec, self.folder, config = spec, folder, spec.algorithm
         self.display = TrainingDisplay(DurableConsole(file=sys.stdout), folder.write_holdout)
-        self.interrupts = Interrupts(
-            "stopping after this epoch; press Ctrl-C again to stop at once."
-        )
+        said = "stopping after this epoch; press Ctrl-C again to stop at once."
+        self.interrupts = Interrupts(said)
         self.algorithm = make_algorithm(
             spec.method,
             config,
@@ -385,15 +334,11 @@ class _Runner:
                 return
 
     def _how_to_resume(self, model_only: bool) -> str:
-        kept = "resume from the last checkpoint"
-        if not self.algorithm.model_trained:
-            kept = "the model's training starts over"
-        command = "train-model" if model_only else "train"
-        method = "" if self.spec.method == DEFAULT_METHOD else f"--algorithm {self.spec.method} "
-        return (
-            f"stopped; {kept} with: mopo-tf2 {command} {self.spec.name} {method}"
-            f"--out {self.folder} --resume"
-        )
+        trained, method = self.algorithm.model_trained, self.spec.method
+        kept = "resume from the last checkpoint" if trained else "the model's training starts over"
+        words = ["train-model" if model_only else "train", self.spec.name]
+        words += [] if method == DEFAULT_METHOD else ["--algorithm", method]
+        return f"stopped; {kept} with: mopo-tf2 {' '.join(words)} --out {self.folder} --resume"
 
 
 # What is said of a run.

@@ -15,15 +15,10 @@ PAPERS = "mopo-table1|mopo-table2|...|FILE.csv|none"
 def add_command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], int], help: str, **texts: Any
 ) -> argparse.ArgumentParser:
-    """Add one command to the subparsers of ``mopo-tf2``.
+    """Add one command, whose ``function`` takes the options and returns the exit code.
 
-    Args:
-        commands: those subparsers.
-        name: of the command.
-        function: takes the options, returns the exit code.
-        help: one line for the list of commands.
-        texts: ``description`` (``help`` otherwise) and ``epilog`` of the command's own help; the
-            epilog may be a function that composes it.
+    ``help`` is its line in the list of commands. ``texts`` are the ``description`` (``help``
+    otherwise) and ``epilog`` of its own help; the epilog may be a function that composes it.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,

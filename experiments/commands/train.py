@@ -1,6 +1,7 @@
 """``mopo-tf2 list``, ``train``, ``train-model`` and ``demo``."""
 
 import argparse
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ def _start_or_resume(
     """Train ``spec`` from the start; with ``resume`` what the options make of the run there."""
     from mopo_tf2.device import use_device
 
-    from ..training import resume_run, start_run, with_model_architecture
+    from ..training import train_run, with_model_architecture
 
     settings = read_settings(options)
     if resume:
@@ -152,13 +153,8 @@ def _start_or_resume(
         spec = changed_spec(folder.spec, {**_changes(options), "name": spec.name}, settings)
     else:
         spec = with_model_architecture(spec, set(settings))
-    run = resume_run if resume else start_run
-    return run(
-        spec,
-        folder,
-        model_only=model_only,
-        prepare=lambda: use_device(options.device, tf32=options.tf32),
-    )
+    prepare = functools.partial(use_device, options.device, tf32=options.tf32)
+    return train_run(spec, folder, resume=resume, model_only=model_only, prepare=prepare)
 
 
 def train_model(options: argparse.Namespace) -> int:
@@ -237,9 +233,9 @@ def demo(options: argparse.Namespace) -> int:
     from mopo_tf2.device import use_device
 
     from ..plots import plot
-    from ..training import start_run
+    from ..training import train_run
 
-    start_run(spec, folder, prepare=use_device)
+    train_run(spec, folder, prepare=use_device)
     curve = folder.path / "curves.png"
     plot([folder.path], curve)
     progress = folder.progress()
@@ -249,8 +245,7 @@ def demo(options: argparse.Namespace) -> int:
         f"{returns.iloc[-1]:.0f} after the last (normalized score {scores.iloc[0]:.1f} -> "
         f"{scores.iloc[-1]:.1f}; the episodes of the data return 2,438 on average).\n"
         f"learning curve: {curve}\n"
-        f"table:          {folder.path / 'progress.csv'}\n"
-        f"policy, model:  {folder.path / 'policy'}, {folder.path / 'model'}\n\n"
+        f"table, policy, model: {folder}\n\n"
         "the full run (the paper's configuration):\n"
         f"  .venv/bin/mopo-tf2 train halfcheetah_mixed --dataset {SHIPPED_ID}\n"
         f"watch this policy: .venv/bin/mopo-tf2 evaluate {folder}",

@@ -236,10 +236,10 @@ def test_an_ensemble_is_trained_once_and_found_after_a_move(data: Path, tmp_path
 def test_the_exit_code_says_how_a_trial_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, code: int
 ) -> None:
-    def start_run(*_: Any, **__: Any) -> None:
+    def train_run(*_: Any, **__: Any) -> None:
         raise raised
 
-    monkeypatch.setattr("experiments.training.start_run", start_run)
+    monkeypatch.setattr("experiments.training.train_run", train_run)
     write_plan(tmp_path, [plan(tmp_path, 1)])
     assert sweep.main(tmp_path, str(RUN), 1, "cpu") == code
 
