@@ -68,8 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output is gone (``| head``); nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        return _fail("interrupted.", 130)
+    except KeyboardInterrupt as stopped:
+        if not str(stopped):
+            return _fail("interrupted.", 130)
+        print(stopped, flush=True)  # A run or collection says what it kept.
+        return 130
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,14 +1,14 @@
 """What a terminal shows of long work: a live display, or plain lines in files and pipes."""
 
 import contextlib
+import itertools
 import math
 import statistics
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Self
 
 import numpy as np
 from rich.console import Console
@@ -37,8 +37,6 @@ _SHOWN = {
 
 _TITLE, _NOTE = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
 
-HoldoutWriter = Callable[[int, np.ndarray], None]
-
 
 class DurableConsole(Console):
     """A console whose broken pipe does not end the program."""
@@ -47,20 +45,10 @@ class DurableConsole(Console):
         """Go silent, where rich exits."""
         self.quiet = True
 
-
-def is_live(stream: TextIO) -> bool:
-    """Whether ``stream`` is a terminal that can redraw lines."""
-    return stream.isatty() and not Console(file=stream).is_dumb_terminal
-
-
-def terminal_progress(on_holdout: HoldoutWriter) -> "TrainingDisplay":
-    """Return a live display if standard output is a terminal that can do it, else plain lines.
-
-    Args:
-        on_holdout: called with each epoch of ensemble training and its hold-out losses [E].
-    """
-    console = DurableConsole(file=sys.stdout) if is_live(sys.stdout) else None
-    return TrainingDisplay(sys.stdout, console, on_holdout)
+    @property
+    def is_live(self) -> bool:
+        """Whether it writes to a terminal that can redraw lines."""
+        return self.file.isatty() and not self.is_dumb_terminal
 
 
 class TrainingDisplay:
@@ -70,44 +58,40 @@ class TrainingDisplay:
     (closed pipe, lost terminal) goes silent, and the training goes on.
 
     Args:
-        stream: where plain lines go.
-        console: draws the bar; None for plain lines only.
-        on_holdout: see ``terminal_progress``; what it raises ends the training.
+        console: where the lines go; it draws the bar if it is live.
+        on_holdout: called with each epoch of ensemble training and its hold-out losses [E]; what
+            it raises ends the training.
         clock: seconds, monotonic.
     """
 
     def __init__(
         self,
-        stream: TextIO,
-        console: DurableConsole | None,
-        on_holdout: HoldoutWriter = lambda epoch, losses: None,
+        console: DurableConsole,
+        on_holdout: Callable[[int, np.ndarray], None] = lambda epoch, losses: None,
         clock: Callable[[], float] = time.perf_counter,
     ):
-        self._stream, self._on_holdout, self._clock = stream, on_holdout, clock
+        self._on_holdout, self._clock = on_holdout, clock
         columns = (_TITLE, BarColumn(), MofNCompleteColumn(), _NOTE)
-        self._bar = Progress(*columns, console=console, transient=True) if console else None
-        self._task = self._bar.add_task("preparing", total=None, note="") if self._bar else None
+        self._console = console
+        self._bar = Progress(*columns, console=console, transient=True)
+        self._task = self._bar.add_task("preparing", total=None, note="")
         self._last = self._started = clock()
         self._title = ""
-        self._epoch = self._n_epochs = self._updates = 0
+        self._n_epochs = self._updates = 0
         self._update_seconds = 0.0
         self._epoch_seconds: deque[float] = deque(maxlen=_EPOCHS_FOR_TIME_LEFT)
-        self._has_compiled = self._in_epoch = False
+        self._left = math.nan  # Seconds, at the end of the last epoch.
+        self._has_compiled = False
 
     def __enter__(self) -> Self:
-        if self._bar:
-            with _unharmed():
+        if self._console.is_live:
+            with contextlib.suppress(Exception):
                 self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            with _unharmed():
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_live:
+            with contextlib.suppress(Exception):
                 self._bar.stop()
 
     def model_step(self, epoch: int, done: int, total: int) -> None:
@@ -140,10 +124,10 @@ class TrainingDisplay:
 
     def epoch_started(self, epoch: int, n_epochs: int) -> None:
         """See ``Progress.epoch_started``."""
-        self._epoch, self._n_epochs = epoch, n_epochs
+        self._n_epochs = n_epochs
         self._title = f"epoch {epoch + 1} of {n_epochs}:"
         self._report("", 0, 0)
-        self._started, self._in_epoch = self._last, True
+        self._started = self._last
         self._updates, self._update_seconds = 0, 0.0
 
     def rollout_step(self, done: int, total: int, states: int) -> None:
@@ -164,12 +148,14 @@ class TrainingDisplay:
     def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
         """See ``Progress.epoch_finished``."""
         self._report("", 0, 0)
-        self._epoch, self._in_epoch = epoch, False
         seconds = self._last - self._started
         # The first epoch of a process also compiles, so it tells nothing about the others.
         if self._has_compiled:
             self._epoch_seconds.append(seconds)
         self._has_compiled = True
+        remaining = self._n_epochs - epoch - 1
+        typical = statistics.median(self._epoch_seconds or [math.nan])
+        self._left = typical * remaining if remaining else 0.0
         parts = [f"epoch {epoch + 1}/{self._n_epochs}"]
         parts += [
             f"{name} {number(float(metrics[key]))}"
@@ -178,79 +164,51 @@ class TrainingDisplay:
         ]
         if self._update_seconds > 0:
             parts.append(f"{number(self._updates / self._update_seconds)} updates/s")
-        parts += [duration(seconds), f"left {duration(self.seconds_left)}"]
+        parts += [duration(seconds), f"left {duration(self._left)}"]
         self._print("  ".join(parts))
-
-    @property
-    def seconds_left(self) -> float:
-        """Time left, by the median of this process's epochs after its first; nan before them."""
-        if self._epoch + 1 == self._n_epochs and not self._in_epoch:
-            return 0.0
-        if not self._epoch_seconds:
-            return math.nan
-        typical = statistics.median(self._epoch_seconds)
-        left = typical * (self._n_epochs - self._epoch - 1)
-        if self._in_epoch:
-            left += max(typical - (self._clock() - self._started), 0.0)
-        return left
 
     def _report(self, activity: str, done: int, total: int, note: str = "") -> float:
         """Note ``done`` of ``total`` steps; return the seconds since any report."""
         now = self._clock()
         seconds, self._last = now - self._last, now
-        if self._bar and self._task is not None:
-            left = f"left {duration(self.seconds_left)}" if self._in_epoch else ""
-            with _unharmed():
-                self._bar.update(
-                    self._task,
-                    description=f"{self._title} {activity:10}",
-                    completed=done,
-                    total=total or None,
-                    note=f"{note}  {left}",
-                )
+        left = "" if math.isnan(self._left) else f"left {duration(self._left)}"
+        with contextlib.suppress(Exception):
+            self._bar.update(
+                self._task,
+                description=f"{self._title} {activity:10}",
+                completed=done,
+                total=total or None,
+                note=f"{note}  {left}",
+            )
         return seconds
 
     def _print(self, line: str) -> None:
-        with _unharmed():
-            if self._bar:
-                self._bar.console.print(Text(line), soft_wrap=True)
-            else:
-                print(line, file=self._stream, flush=True)
+        with contextlib.suppress(Exception):
+            self._console.print(Text(line), soft_wrap=True)
 
 
 @contextlib.contextmanager
-def _unharmed() -> Iterator[None]:
-    """Let a display break without ending the training."""
-    with contextlib.suppress(Exception):
-        yield
+def steps(title: str, total: int, reports: int = 10) -> Iterator[Callable[..., None]]:
+    """Show a bar on standard error if it is a terminal, else ``reports`` plain lines.
 
-
-class Report(Protocol):
-    """Shows how much is done."""
-
-    def __call__(self, done: int, note: str = "") -> None:
-        """Show that ``done`` steps are taken; ``note`` says more."""
-
-
-@contextlib.contextmanager
-def steps(title: str, total: int, reports: int = 10) -> Iterator[Report]:
-    """Show a bar on standard error if it is a terminal, else ``reports`` plain lines."""
-    if is_live(sys.stderr):
-        columns = (_TITLE, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _NOTE)
-        with Progress(*columns, console=DurableConsole(stderr=True), transient=True) as bar:
-            task = bar.add_task(title, total=total, note="")
-            yield lambda done, note="": bar.update(task, completed=done, note=note)
-        return
+    Gives a function of the number of steps done and, if more is to be said, a note.
+    """
+    columns = (_TITLE, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _NOTE)
+    console = DurableConsole(stderr=True)
     every, shown = max(1, -(-total // reports)), 0
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(title, total=total, note="")
 
     def report(done: int, note: str = "") -> None:
         nonlocal shown
-        if done // every > shown or done == total:
+        bar.update(task, completed=done, note=note)
+        if not console.is_live and (done // every > shown or done == total):
             shown = done // every
             more = f" ({note})" if note else ""
             print(f"{title}: {done} of {total} steps{more}", file=sys.stderr, flush=True)
 
-    yield report
+    with bar if console.is_live else contextlib.nullcontext():
+        yield report
 
 
 def duration(seconds: float) -> str:
@@ -260,13 +218,10 @@ def duration(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for size, unit, smaller_size, smaller in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    for (unit, size), (smaller, part) in itertools.pairwise(units):
         if whole >= size:
-            return f"{whole // size} {unit} {whole % size // smaller_size:02d} {smaller}"
+            return f"{whole // size} {unit} {whole % size // part:02d} {smaller}"
     return f"{whole} s"
 
 

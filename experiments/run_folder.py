@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ import filelock
 import numpy as np
 
 from mopo_tf2 import checkpoints, config_fields
+from mopo_tf2.config_fields import require
 from mopo_tf2.configs.methods import DEFAULT_METHOD
 from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
@@ -37,12 +39,12 @@ if TYPE_CHECKING:
     from mopo_tf2.dynamics.ensemble import GaussianEnsemble
     from mopo_tf2.networks.acting import ExportablePolicy
 
+Checkpoint = tuple[dict[str, np.ndarray], dict[str, Any]]
+"""Arrays by name, and counters or other metadata."""
 CONFIG, PARAMS, VARIANT = "config.json", "params.json", "variant.json"
-PROGRESS, HOLDOUT, STATUS = "progress.csv", "model_holdout.csv", "status.json"
-LOG, TENSORBOARD = "trial.log", "tensorboard"
+PROGRESS, _HOLDOUT, _STATUS = "progress.csv", "model_holdout.csv", "status.json"
 POLICY, MODEL = Path("policy", "policy.npz"), Path("model", "model.npz")
-_CHECKPOINTS, _LOCK = "checkpoints", "run.lock"
-_RUN_FILES = (CONFIG, PROGRESS, PARAMS, STATUS)
+_CHECKPOINTS = "checkpoints"
 _LEASE_SECONDS = 30.0
 _TAIL_BYTES = 1 << 16
 UNKNOWN = "unknown"
@@ -97,16 +99,11 @@ class Facts:
 
 
 class RunFolder:
-    """The files of one run.
-
-    Args:
-        path: of the folder; need not exist.
-    """
+    """The files of one run, in the folder ``path``, which need not exist."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
         self._columns: list[str] | None = None
-        self._last_epoch = -math.inf
         self._events: Any = None
 
     def __str__(self) -> str:
@@ -121,13 +118,8 @@ class RunFolder:
 
     @property
     def spec(self) -> RunSpec:
-        """What the run computes.
-
-        Raises:
-            InputError: if config.json is missing or invalid.
-        """
-        if not self.is_run:
-            raise InputError(f"{self.path} holds no run: expected {self.path / CONFIG}.")
+        """What the run computes; InputError if config.json is missing or invalid."""
+        require(self.is_run, f"{self.path} holds no run: expected {self.path / CONFIG}.")
         return read_spec(self.path / CONFIG)
 
     @property
@@ -139,12 +131,8 @@ class RunFolder:
     def write_spec(self, spec: RunSpec, recorded: Mapping[str, Any] | None = None) -> None:
         """Write what the run is, atomically; again whenever it changes (more epochs).
 
-        Args:
-            spec: what it computes.
-            recorded: what it was made with; None keeps what is there.
-
-        Raises:
-            InputError: if the folder cannot be made or written in.
+        ``recorded`` is what it was made with; None keeps what is there. InputError if the folder
+        cannot be made or written in.
         """
         recorded = self.recorded if recorded is None else recorded
         ensure_writable_folder(self.path)
@@ -170,87 +158,77 @@ class RunFolder:
         """Return what the run is and how far it got; a damaged run is a failed one."""
         problems: list[str] = []
         config = _read_object(self.path / CONFIG, problems)
-        nested = _read_object(self.path / PARAMS, problems) if not config else {}
+        nested = config.get("algorithm") if config else _read_object(self.path / PARAMS, problems)
         try:
-            params = flat_params(config.get("algorithm") or nested)
+            params = flat_params(nested or {})
         except (ValueError, TypeError, AttributeError) as error:
             params = {}
             problems.append(f"its parameters are not flat numbers and words: {error}")
         original = not config and "algorithm_params.type" in params
         identity = _original_identity(params) if original else _identity(config, params, problems)
-        asked = identity.pop("epochs_asked")
         described = bool(config or params) and not problems
-        status = _read_object(self.path / STATUS, problems)
-        done = self._epochs_done(problems)
+        status = _read_object(self.path / _STATUS, problems)
+        done = 0
+        try:
+            # No epoch yet is no damage: the file is made with the first row, maybe half written.
+            if len(_whole_lines(self.path / PROGRESS)) > 1:
+                done = int(self.progress()["epoch"].max()) + 1
+        except InputError as damage:
+            problems.append(str(damage).rstrip("."))
+        asked = identity["epochs_asked"]
+        finished = asked is not None and done >= asked > 0
+        state = State.UNFINISHED if done else State.EMPTY
+        notes = list(problems)
+        if status.get("state") == "failed":
+            reason = " ".join(str(status.get("error") or "no reason recorded").split()).rstrip(".")
+            notes.append(f"the sweep gave up: {reason[:200]}")
+            state = State.FAILED
+        elif status.get("state") in ("pending", "running"):
+            notes.append(f"{status['state']} according to the sweep")
+        if not done and not problems:
+            some = "it holds an ensemble, but no epoch of policy training"
+            notes.append(some if self.has_model else "no complete epoch is recorded")
         return Facts(
             **identity,
             epochs_done=done,
-            epochs_asked=asked,
-            state=_state(done, asked, status, problems),
-            note=self._note(done, status, problems),
+            state=State.FAILED if problems else State.FINISHED if finished else state,
+            note="; ".join(notes),
             described=described,
             params=params,
             recorded=self.recorded,
         )
 
-    def _note(self, done: int, status: Mapping[str, Any], problems: list[str]) -> str:
-        notes = list(problems)
-        if status.get("state") == "failed":
-            error = " ".join(str(status.get("error") or "no reason recorded").split()).rstrip(".")
-            notes.append(f"the sweep gave up: {error[:200]}")
-        elif status.get("state") in ("pending", "running"):
-            notes.append(f"{status['state']} according to the sweep")
-        if not done and not problems:
-            if (self.path / MODEL).is_file():
-                notes.append("it holds an ensemble, but no epoch of policy training")
-            else:
-                notes.append("no complete epoch is recorded")
-        return "; ".join(notes)
-
     def holds_something(self) -> bool:
         """Whether any file of a run is here."""
-        return any((self.path / name).is_file() for name in _RUN_FILES)
+        files = (CONFIG, PROGRESS, PARAMS, _STATUS)
+        return any((self.path / name).is_file() for name in files)
 
-    @contextlib.contextmanager
-    def lock(self, patience: float = 0.0) -> Iterator[None]:
+    def lock(self, patience: float = 0.0) -> contextlib.AbstractContextManager[None]:
         """Hold the folder for writing while the block runs; see ``held``."""
-        with held(self.path / _LOCK, patience):
-            yield
+        return held(self.path / "run.lock", patience)
 
     # Progress.
 
     def write_row(self, metrics: Mapping[str, float]) -> None:
         """Append one row to progress.csv and to the TensorBoard events; both are on disk after.
 
-        The first row sets the columns. Floats are written with every digit, nan as ``nan``.
-
-        Args:
-            metrics: numbers by name; "epoch" is among them and grows from row to row.
-
-        Raises:
-            ValueError: if the names differ from those of the first row, or the epoch does not grow.
+        The first row sets the columns, "epoch" among them; ValueError if ``metrics`` has other
+        names. Floats are written with every digit, nan as ``nan``.
         """
         path = self.path / PROGRESS
-        header = []
+        header = ""
         if self._columns is None:
-            lines, _ = _whole_lines(path)
+            lines = _whole_lines(path)
             self._columns = _cells(lines[0]) if lines else list(metrics)
-            self._last_epoch = _epoch_of(lines[0], lines[-1]) if len(lines) > 1 else -math.inf
-            header = [] if lines else [self._columns]
-        if set(self._columns) != set(metrics):
-            changed = sorted(set(self._columns) ^ set(metrics))
+            header = "" if lines else ",".join(self._columns) + "\n"
+        if changed := sorted(set(self._columns) ^ set(metrics)):
             raise ValueError(f"every row must have the names of the first; changed: {changed}.")
-        if not metrics["epoch"] > self._last_epoch:
-            raise ValueError(f"epoch {metrics['epoch']:g} follows epoch {self._last_epoch:g}.")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        row = ",".join(repr(float(metrics[name])) for name in self._columns)
         # Header and first row in one write: a file with a header only is never left behind.
-        writer.writerows([*header, [repr(float(metrics[name])) for name in self._columns]])
-        with path.open("ab") as file:
-            file.write(text.getvalue().encode())
+        with path.open("a") as file:
+            file.write(f"{header}{row}\n")
             file.flush()
             os.fsync(file.fileno())
-        self._last_epoch = metrics["epoch"]
         self._write_events(metrics)
 
     def truncate(self, last_epoch: int) -> int:
@@ -260,41 +238,35 @@ class RunFolder:
         events by itself: each session begins with a mark.
         """
         path = self.path / PROGRESS
-        lines, half = _whole_lines(path)
+        lines = _whole_lines(path)
         kept = [line for line in lines[1:] if _epoch_of(lines[0], line) <= last_epoch]
-        if path.is_file() and not kept:
-            path.unlink()
-        elif half or len(kept) < len(lines) - 1:
-            write_bytes(path, b"".join([*lines[:1], *kept]))
+        if kept:
+            write_bytes(path, b"".join([lines[0], *kept]))
+        else:
+            path.unlink(missing_ok=True)
         self._columns = None
         return len(kept)
 
     def progress(self) -> "pd.DataFrame":
-        """Return progress.csv, one row an epoch, without a row that is being written.
-
-        Raises:
-            InputError: if it is missing or is not a table with whole epochs.
-        """
+        """Return progress.csv, one row an epoch; see ``read_progress``."""
         return read_progress(self.path / PROGRESS)
 
     def holdout(self) -> "pd.DataFrame":
         """Return the ensemble's hold-out losses: "epoch", and V0, V1, ... by member; may be empty.
 
-        Raises:
-            InputError: if the file is not such a table.
+        InputError if the file is not such a table.
         """
         import pandas as pd
 
-        path = self.path / HOLDOUT
+        path = self.path / _HOLDOUT
         return read_progress(path) if path.is_file() else pd.DataFrame({"epoch": []})
 
     def write_holdout(self, epoch: int, losses: np.ndarray) -> None:
         """Append the hold-out losses [E] of one epoch of ensemble training; epoch 0 starts anew."""
-        with (self.path / HOLDOUT).open("w" if epoch == 0 else "a", newline="") as file:
-            writer = csv.writer(file)
+        with (self.path / _HOLDOUT).open("w" if epoch == 0 else "a") as file:
             if epoch == 0:
-                writer.writerow(["epoch", *(f"V{i}" for i in range(len(losses)))])
-            writer.writerow([epoch, *(float(loss) for loss in losses)])
+                print("epoch", *(f"V{i}" for i in range(len(losses))), sep=",", file=file)
+            print(epoch, *map(float, losses), sep=",", file=file)
 
     def last_row(self) -> tuple[int, float]:
         """Return the epochs done and the last mean return, from the two ends of progress.csv.
@@ -312,16 +284,6 @@ class RunFolder:
         except (OSError, KeyError, ValueError, IndexError):
             return 0, math.nan
 
-    def _epochs_done(self, problems: list[str]) -> int:
-        try:
-            # No epoch yet is no damage: the file is made with the first row, maybe half written.
-            if len(_whole_lines(self.path / PROGRESS)[0]) < 2:
-                return 0
-            return int(self.progress()["epoch"].max()) + 1
-        except InputError as error:
-            problems.append(str(error).rstrip("."))
-            return 0
-
     def _write_events(self, metrics: Mapping[str, float]) -> None:
         # Late: reading a folder does not need them.
         from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -329,7 +291,7 @@ class RunFolder:
 
         about = {"step": int(metrics["epoch"]), "wall_time": time.time()}
         if self._events is None:
-            self._events = EventFileWriter(str(self.path / TENSORBOARD))
+            self._events = EventFileWriter(str(self.path / "tensorboard"))
             # From this epoch on TensorBoard drops what older files say. The first session needs
             # the mark too: to TensorBoard the first one of a run is not a restart.
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -354,7 +316,7 @@ class RunFolder:
     def status(self) -> Status:
         """How the sweep left the trial; pending if nothing says it."""
         try:
-            values = _read_object(self.path / STATUS, [])
+            values = _read_object(self.path / _STATUS, [])
             return Status(**{key: values[key] for key in ("state", "attempts", "error")})
         except (KeyError, TypeError):
             return Status()
@@ -362,19 +324,19 @@ class RunFolder:
     def write_status(self, status: Status) -> None:
         """Write how the trial stands, atomically."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / STATUS, dataclasses.asdict(status))
+        write_json(self.path / _STATUS, dataclasses.asdict(status))
 
     @property
     def log(self) -> Path:
         """Where a trial's process writes what it prints."""
-        return self.path / LOG
+        return self.path / "trial.log"
 
     def is_finished(self, n_epochs: int, *, model_only: bool = False) -> bool:
         """Whether nothing is left to do: the last row and the last checkpoint are both there."""
         if not self.is_run:
             return False
         if model_only:
-            return (self.path / MODEL).is_file()
+            return self.has_model
         found = checkpoints.checkpoints(self.path / _CHECKPOINTS)
         last = int(found[-1].stem.removeprefix("epoch_")) if found else 0
         return min(last, self.last_row()[0]) >= n_epochs
@@ -392,12 +354,8 @@ class RunFolder:
         about |= {"max_path_length": spec.algorithm.max_path_length, "epoch": algorithm.epoch}
         self.write_policy(algorithm.policy, about)
 
-    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """Return the last readable checkpoint's arrays and counters; None if there is none.
-
-        Raises:
-            InputError: if there are checkpoints and none of them can be read.
-        """
+    def load_checkpoint(self) -> Checkpoint | None:
+        """Return the last readable checkpoint, or None; InputError if all are damaged."""
         return checkpoints.load_checkpoint(self.path / _CHECKPOINTS)
 
     def write_policy(self, policy: "ExportablePolicy", metadata: Mapping[str, Any]) -> None:
@@ -412,26 +370,16 @@ class RunFolder:
         return (self.path / POLICY).is_file()
 
     def policy_metadata(self) -> dict[str, Any]:
-        """Return the metadata of ``load_policy``; needs no TensorFlow.
-
-        Raises:
-            InputError: if there is no policy, or it is damaged.
-        """
-        _, metadata = self._load(POLICY, "policy")
-        missing = {"obs_dim", "act_dim", "environment", "physics", "max_path_length"} - set(
-            metadata
-        )
-        if missing:
-            raise InputError(f"{self.path / POLICY} does not hold a policy: no {min(missing)}.")
-        return metadata
+        """Return the metadata of ``load_policy`` and raise as it does; needs no TensorFlow."""
+        needed = {"obs_dim", "act_dim", "environment", "physics", "max_path_length"}
+        return self._load(POLICY, "policy", needed)[1]
 
     def load_policy(self) -> "tuple[ExportablePolicy, dict[str, Any]]":
         """Return the policy and its metadata: environment, physics, max_path_length, epoch, seed.
 
-        Raises:
-            InputError: if there is none, or it is damaged.
+        InputError if there is none, or it is damaged.
         """
-        arrays, metadata = self._load(POLICY, "policy")
+        arrays, metadata = self._load(POLICY, "policy", set())
         # Late: what the file lacks is said before TensorFlow is loaded.
         from mopo_tf2.algorithms.registry import POLICIES
 
@@ -469,24 +417,18 @@ class RunFolder:
         """Whether a trained ensemble is here."""
         return (self.path / MODEL).is_file()
 
-    def load_model(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the ensemble's arrays and metadata: obs_dim, act_dim, ensemble, elites, val_loss.
+    def load_model(self) -> Checkpoint:
+        """Return the ensemble's arrays and metadata; InputError as ``load_policy``."""
+        return self._load(MODEL, "model", {"obs_dim", "act_dim", "ensemble", "elites", "val_loss"})
 
-        Raises:
-            InputError: if there is none, or it is damaged.
-        """
-        arrays, metadata = self._load(MODEL, "model")
-        missing = {"obs_dim", "act_dim", "ensemble", "elites", "val_loss"} - set(metadata)
-        if missing:
-            raise InputError(f"{self.path / MODEL} does not hold a model: no {min(missing)}.")
+    def _load(self, file: Path, what: str, needed: set[str]) -> Checkpoint:
+        path = self.path / file
+        require(self.path.is_dir(), f"expected a run folder {self.path}, found none.")
+        require(path.is_file(), f"{self.path} holds no {what} yet: expected {path}.")
+        arrays, metadata = checkpoints.load_arrays(path)
+        missing = sorted(needed - set(metadata))
+        require(not missing, f"{path} does not hold a {what}: no {', '.join(missing)}.")
         return arrays, metadata
-
-    def _load(self, file: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        if not self.path.is_dir():
-            raise InputError(f"expected a run folder {self.path}, found none.")
-        if not (self.path / file).is_file():
-            raise InputError(f"{self.path} holds no {what} yet: expected {self.path / file}.")
-        return checkpoints.load_arrays(self.path / file)
 
 
 @contextlib.contextmanager
@@ -494,11 +436,8 @@ def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold a folder while the block runs, by the file ``lock`` in it; it is made if need be.
 
     A holder that died is replaced: one of this machine at once, one of another machine after its
-    lease of half a minute has run out.
-
-    Raises:
-        InputError: if another process holds it still after ``patience`` seconds, or the folder
-            cannot be made or written in.
+    lease of half a minute has run out. InputError if another process still holds it after
+    ``patience`` seconds, or the folder cannot be made or written in.
     """
     ensure_writable_folder(lock.parent)
     lease = filelock.SoftFileLease(lock, lease_duration=_LEASE_SECONDS)
@@ -512,10 +451,8 @@ def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
     except filelock.Timeout:
         holder = lease.owner
         who = f" ({holder.pid} on {holder.hostname})" if holder else ""
-        raise InputError(
-            f"{lock.parent} is in use by another process{who}: wait for it to end, or choose "
-            "another --out."
-        ) from None
+        advice = "wait for it to end, or choose another --out."
+        raise InputError(f"{lock.parent} is in use by another process{who}: {advice}") from None
     try:
         yield
     finally:
@@ -525,16 +462,15 @@ def held(lock: Path, patience: float = 0.0) -> Iterator[None]:
 def put_model(folder: RunFolder, ensemble: "GaussianEnsemble") -> float:
     """Put the model of a run into ``ensemble``; return its hold-out loss, nan if unknown.
 
-    Raises:
-        InputError: if there is none, it is damaged, or its sizes are others.
+    InputError if there is none, it is damaged, or its sizes are others.
     """
     arrays, metadata = folder.load_model()
     found = (metadata["obs_dim"], metadata["act_dim"])
-    if found != (ensemble.obs_dim, ensemble.act_dim):
-        raise InputError(
-            f"the model of {folder} has {found[0]} observation and {found[1]} action dimensions, "
-            f"the task has {ensemble.obs_dim} and {ensemble.act_dim}."
-        )
+    require(
+        found == (ensemble.obs_dim, ensemble.act_dim),
+        f"the model of {folder} has {found[0]} observation and {found[1]} action dimensions, "
+        f"the task has {ensemble.obs_dim} and {ensemble.act_dim}.",
+    )
     try:
         for name, variable in ensemble.named_variables().items():
             variable.assign(arrays[name])
@@ -548,14 +484,11 @@ def put_model(folder: RunFolder, ensemble: "GaussianEnsemble") -> float:
 def find_runs(root: Path) -> list[RunFolder]:
     """Return the run folders in ``root`` and below, and the empty folders, in natural order.
 
-    Folders inside a run and those whose names start with a dot are not searched.
-
-    Raises:
-        InputError: if ``root`` is not a readable folder.
+    Folders inside a run and those whose names start with a dot are not searched. InputError if
+    ``root`` is not a readable folder.
     """
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise InputError(f"expected a folder with runs, but {root} {what}.")
+    what = "is a file" if root.exists() else "does not exist"
+    require(root.is_dir(), f"expected a folder with runs, but {root} {what}.")
     try:
         found = list(_walk(root, frozenset()))
     except OSError as error:
@@ -578,56 +511,48 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[RunFolder]:
 
 def _natural(text: str) -> list[tuple[int, str]]:
     """Sort seed_10 after seed_9."""
-    import re
-
     parts = re.split(r"(\d+)", text)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def read_progress(path: Path) -> "pd.DataFrame":
-    """Read a progress.csv of this project, of Ray Tune or of the original.
+    """Read a progress.csv of this project, of Ray Tune or of the original; one row an epoch.
 
-    Raises:
-        InputError: if it is missing, empty, or not a table with whole epochs.
+    A row that is being written is left out. InputError if the file is missing, has no row, or is
+    not a table with whole epochs.
     """
     import pandas as pd
 
-    if not path.is_file():
-        raise InputError(f"expected a run with a {path.name}, but there is no {path}.")
-    lines, _ = _whole_lines(path)
-    if len(lines) < 2:
-        raise InputError(f"{path} holds no complete row: expected a header and one row an epoch.")
+    require(path.is_file(), f"expected a run with a {path.name}, but there is no {path}.")
+    lines = _whole_lines(path)
+    one = "expected a header and one row an epoch"
+    require(len(lines) > 1, f"{path} holds no complete row: {one}.")
     width = len(_cells(lines[0]))
     for number, line in enumerate(lines[1:], start=2):
-        if len(_cells(line)) != width:
-            raise InputError(f"{path}, line {number}: expected {width} cells: {line[:60]!r}.")
+        right = len(_cells(line)) == width
+        require(right, f"{path}, line {number}: expected {width} cells: {line[:60]!r}.")
     try:
         table = pd.read_csv(io.BytesIO(b"".join(lines)))
         epochs = pd.to_numeric(table["epoch"]).to_numpy(float)
     except (KeyError, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a table with a column 'epoch': {reason}.") from error
-    if not np.all(np.isfinite(epochs) & (epochs >= 0) & (epochs == np.floor(epochs))):
-        raise InputError(f"{path} has an epoch that is not a whole number.")
+    whole = np.isfinite(epochs) & (epochs >= 0) & (epochs == np.floor(epochs))
+    require(bool(whole.all()), f"{path} has an epoch that is not a whole number.")
     # Ray Tune repeats epochs in the file of a restored trial; the last one counts.
-    table = table[~table["epoch"].duplicated(keep="last")]
-    table = table.assign(epoch=table["epoch"].astype(int))
-    return table.sort_values("epoch").reset_index(drop=True)
+    table = table.assign(epoch=epochs.astype(int)).drop_duplicates("epoch", keep="last")
+    return table.sort_values("epoch", ignore_index=True)
 
 
-def _whole_lines(path: Path) -> tuple[list[bytes], bool]:
-    """Return the complete lines of a file, none if it is missing, and whether half a line follows.
-
-    A last line without its end is a row that is being written.
-    """
+def _whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file, none if it is missing, but for one that is being written."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return [], False
+        return []
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    end = data.rfind(b"\n") + 1
-    return [line for line in data[:end].splitlines(keepends=True) if line.strip()], end < len(data)
+    return [line for line in data.splitlines(keepends=True) if line.strip() and line[-1:] == b"\n"]
 
 
 def _cells(line: bytes) -> list[str]:
@@ -660,34 +585,21 @@ def flat_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str | 
     """Flatten nested parameters into the scalars that viskit groups runs by.
 
     ``{"a": {"b": None}, "c": [256, 256]}`` becomes ``{"a.b": "none", "c": "[256, 256]"}``;
-    inf and nan become words.
-
-    Raises:
-        TypeError: if a value is not a number, text, sequence, mapping or None.
+    inf and nan become words. TypeError if a value has no JSON form.
     """
     flat: dict[str, str | int | float | bool] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
-            flat.update(flat_params(value, f"{prefix}{key}."))
-        elif isinstance(value, (bool, int, str)):
+            flat |= flat_params(value, f"{prefix}{key}.")
+        elif isinstance(value, bool | int | str) or (
+            isinstance(value, float) and math.isfinite(value)
+        ):
             flat[f"{prefix}{key}"] = value
-        elif isinstance(value, float):
-            flat[f"{prefix}{key}"] = value if math.isfinite(value) else repr(value)
-        elif value is None:
-            flat[f"{prefix}{key}"] = "none"
+        elif value is None or isinstance(value, float):
+            flat[f"{prefix}{key}"] = repr(value).lower()
         else:
             flat[f"{prefix}{key}"] = json.dumps(value)
     return flat
-
-
-def _state(done: int, asked: int | None, status: Mapping[str, Any], problems: list[str]) -> State:
-    if problems:
-        return State.FAILED
-    if asked is not None and done >= asked > 0:
-        return State.FINISHED
-    if status.get("state") == "failed":
-        return State.FAILED
-    return State.UNFINISHED if done else State.EMPTY
 
 
 def _identity(
@@ -695,37 +607,31 @@ def _identity(
 ) -> dict[str, Any]:
     """What a run of this project says it is; a value of another type is a problem."""
 
-    def entry(values: Any, name: str, kind: type, default: Any = None) -> Any:
-        value = values.get(name) if isinstance(values, dict) else None
-        if value is None:
-            return default
-        if not isinstance(value, kind) or isinstance(value, bool):
-            problems.append(f"{name} is {value!r}, expected {kind.__name__}")
-            return default
-        return value
+    def entry(values: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:
+        value = values.get(name)
+        if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+            return default if value is None else value
+        problems.append(f"{name} is {value!r}, expected {kind.__name__}")
+        return default
 
-    def word(name: str, in_params: str, default: str = UNKNOWN) -> str:
-        return str(entry(config, name, str, str(params.get(in_params, default))))
-
-    def whole(values: Any, name: str) -> int | None:
-        number: int | None = entry(values if config else params, name, int)
-        return number
-
-    data = entry(entry(config, "recorded", dict, {}), "dataset", dict, {})
-    algorithm = entry(config, "algorithm", dict, {})
-    source = word("dataset", "dataset")
+    # Without a config.json the parameters of viskit say it.
+    of_viskit = {"name": params.get("config"), "environment": params.get("task")}
+    given = config or {**params, **of_viskit, "algorithm": params}
+    data = entry(entry(given, "recorded", dict, {}), "dataset", dict, {})
+    algorithm = entry(given, "algorithm", dict, {})
+    source = entry(given, "dataset", str, UNKNOWN)
     return {
         "program": "mopo_tf2",
-        "method": word("method", "method", DEFAULT_METHOD),
-        "config": word("name", "config"),
-        "task": word("environment", "task"),
+        "method": entry(given, "method", str, DEFAULT_METHOD),
+        "config": entry(given, "name", str, UNKNOWN),
+        "task": entry(given, "environment", str, UNKNOWN),
         **_names_of_data(source, entry(data, "name", str, Path(source).name)),
         "sha256": entry(data, "sha256", str),
-        "physics": word("physics", "physics"),
-        "horizon": whole(algorithm, "max_path_length"),
-        "seed": whole(config, "seed"),
-        "model_from": entry(config, "model", str),
-        "epochs_asked": whole(algorithm, "n_epochs"),
+        "physics": entry(given, "physics", str, UNKNOWN),
+        "horizon": entry(algorithm, "max_path_length", int),
+        "seed": entry(given, "seed", int),
+        "model_from": entry(given, "model", str),
+        "epochs_asked": entry(algorithm, "n_epochs", int),
     }
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mopo_tf2 import config_fields
 from mopo_tf2.config import LoopConfig
+from mopo_tf2.config_fields import require
 from mopo_tf2.config_values import convert
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, convert_config, find_method
@@ -21,33 +22,20 @@ MAY_CHANGE = ("n_epochs", "checkpoint_frequency")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """Everything that decides what a run computes.
+    """Everything that decides what a run computes."""
 
-    Attributes:
-        name: the configuration's name.
-        dataset: an id or a path, see ``mopo_tf2.data.datasets.load_dataset``.
-        environment: a built-in task, ``module:function``, or "none".
-        termination: a domain, or ``module:function``.
-        physics: "d4rl" or "gymnasium", of a built-in task.
-        seed: of every random stream.
-        algorithm: every coefficient.
-        method: a name of ``mopo_tf2.configs.methods.METHODS``.
-        model: a run folder whose ensemble is used instead of training one, or None.
-    """
-
-    name: str
-    dataset: str
-    environment: str
-    termination: str
-    physics: str = "d4rl"
-    seed: int = 0
-    algorithm: LoopConfig
+    name: str  # Of the configuration.
+    dataset: str  # An id or a path, see ``mopo_tf2.data.datasets.load_dataset``.
+    environment: str  # A built-in task, ``module:function``, or "none".
+    termination: str  # A domain, or ``module:function``.
+    physics: str = "d4rl"  # Or "gymnasium", of a built-in task.
+    seed: int = 0  # Of every random stream.
+    algorithm: LoopConfig  # Every coefficient.
     method: str = DEFAULT_METHOD
-    model: str | None = None
+    model: str | None = None  # A run folder whose ensemble is used instead of training one.
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"seed must lie in [0, 2**32), got {self.seed}.")
+        require(0 <= self.seed < 2**32, f"seed must lie in [0, 2**32), got {self.seed}.")
 
     @property
     def has_simulator(self) -> bool:
@@ -77,18 +65,17 @@ def build_spec(
     Original: examples/development/__init__.py:get_variant_spec
     """
     spec = changed_spec(named_spec(name), changes or {}, settings or {})
-    if not spec.dataset:
-        task = OOD_TASKS.get(name.replace("-", "_"))
-        how = f": {task.recipe}" if task else ""
-        raise InputError(f"{name} has no dataset of its own: name one with --dataset FILE{how}.")
+    task = OOD_TASKS.get(name.replace("-", "_"))
+    how = f": {task.recipe}" if task else ""
+    own = f"{name} has no dataset of its own: name one with --dataset FILE{how}."
+    require(spec.dataset != "", own)
     return spec
 
 
 def named_spec(name: str) -> RunSpec:
     """Return the run that a name describes, unchanged; its dataset may be "" (see ``build_spec``).
 
-    Raises:
-        InputError: if there is no such configuration, dataset id or file.
+    InputError if there is no such configuration, dataset id or file.
     """
     if name.endswith(".json"):
         return read_spec(Path(name))
@@ -115,27 +102,18 @@ def changed_spec(spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[st
     """Return ``spec`` with ``changes`` and ``settings`` applied; see ``build_spec``."""
     given = {name: value for name, value in changes.items() if value is not None}
     method = given.get("method", spec.method)
-    algorithm = convert_config(spec.algorithm, method)
     own = settings_of_methods(settings, [method])[method]
-    return dataclasses.replace(
-        spec, **{**given, "algorithm": config_fields.replace(algorithm, own)}
-    )
+    algorithm = config_fields.replace(convert_config(spec.algorithm, method), own)
+    return dataclasses.replace(spec, **given, algorithm=algorithm)
 
 
 def settings_of_methods(
     settings: Mapping[str, str], methods: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """Return the settings of each method.
+    """Return the settings, values by key as text, that concern each method.
 
     A key ``METHOD.FIELD`` sets the field of that method. A plain key sets the field of every
-    method that has it.
-
-    Args:
-        settings: values by key, as text.
-        methods: names; each key must concern at least one of them.
-
-    Raises:
-        InputError: if a key concerns none; names the nearest field.
+    method that has it. InputError if a key concerns no method; it names the nearest field.
     """
     fields = {method: set(config_fields.field_names(find_method(method))) for method in methods}
     chosen: dict[str, dict[str, str]] = {method: {} for method in methods}
@@ -159,25 +137,22 @@ def settings_of_methods(
     return chosen
 
 
-def differences(saved: RunSpec, wanted: RunSpec) -> dict[str, tuple[Any, Any]]:
-    """Return what a resumed run may not change, and differs: (saved, wanted) by field."""
+def require_same(saved: RunSpec, wanted: RunSpec, where: Path) -> None:
+    """Raise InputError if the run ``saved`` in ``where`` cannot be resumed as ``wanted``."""
     before, now = (
         {**spec_to_dict(spec), "algorithm": None, **config_fields.flatten(spec.algorithm)}
         for spec in (saved, wanted)
     )
-    return {
-        name: (before[name], now.get(name))
-        for name in before
-        if name not in MAY_CHANGE and before[name] != now.get(name)
-    }
+    for name in before:
+        require(
+            name in MAY_CHANGE or before[name] == now.get(name),
+            f"{where} is a run with {name} = {before[name]}, not {now.get(name)}: choose another "
+            f"--out (a resumed run may change {' and '.join(MAY_CHANGE)}).",
+        )
 
 
 def read_spec(path: Path) -> RunSpec:
-    """Read the ``config.json`` of a run, or a file of the same form.
-
-    Raises:
-        InputError: if it is missing, not JSON, or has unknown, missing or invalid fields.
-    """
+    """Read the ``config.json`` of a run, or a file of the same form; see ``spec_from_dict``."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -188,46 +163,30 @@ def read_spec(path: Path) -> RunSpec:
 
 
 def spec_from_dict(values: Any, path: Path) -> RunSpec:
-    """Return the run that the content of a ``config.json`` describes.
+    """Return the run that ``values``, the content of the file ``path``, describe.
 
-    Args:
-        values: as ``spec_to_dict`` gives them; what a run recorded about itself is ignored.
-        path: where they come from, for messages.
-
-    Raises:
-        InputError: if fields are unknown, missing or invalid.
+    What a run recorded about itself is ignored. InputError if fields are unknown, missing or
+    invalid.
     """
-    if not isinstance(values, dict) or not isinstance(values.get("algorithm"), dict):
-        raise InputError(f"{path}: expected an object with the key 'algorithm'.")
-    known = {field.name: field.type for field in dataclasses.fields(RunSpec)}
+    whole = isinstance(values, dict) and isinstance(values.get("algorithm"), dict)
+    require(whole, f"{path}: expected an object with the key 'algorithm'.")
+    kinds = {field.name: field.type for field in dataclasses.fields(RunSpec)}
     given = {"name": path.stem, **values}
     given.pop("recorded", None)
-    _refuse(path, "unknown key", sorted(set(given) - set(known)), known)
-    needed = ("dataset", "environment", "termination")
-    _refuse(path, "missing key", [name for name in needed if name not in given], known)
+    known = ", ".join(sorted(kinds))
+    for name in sorted(given):
+        require(name in kinds, f"{path}: unknown key {name!r}; known: {known}.")
+    for name in ("dataset", "environment", "termination"):
+        require(name in given, f"{path}: missing key {name!r}; known: {known}.")
+    algorithm = given.pop("algorithm")
     try:
-        plain = {
-            name: convert(name, value, known[name])
-            for name, value in given.items()
-            if name != "algorithm"
-        }
+        plain = {name: convert(name, value, kinds[name]) for name, value in given.items()}
         method = find_method(plain.get("method", DEFAULT_METHOD))
-        algorithm = config_fields.from_dict(method, given["algorithm"])
-        return RunSpec(**plain, algorithm=algorithm)
+        return RunSpec(**plain, algorithm=config_fields.from_dict(method, algorithm))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _refuse(path: Path, what: str, names: Sequence[str], known: Iterable[str]) -> None:
-    if names:
-        raise InputError(f"{path}: {what} {names[0]!r}; known: {', '.join(sorted(known))}.")
-
-
 def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
     """Return a run as nested plain values that JSON can hold."""
-    values = {
-        field.name: getattr(spec, field.name)
-        for field in dataclasses.fields(spec)
-        if field.name != "algorithm"
-    }
-    return {**values, "algorithm": config_fields.to_dict(spec.algorithm)}
+    return {**vars(spec), "algorithm": config_fields.to_dict(spec.algorithm)}

@@ -26,10 +26,10 @@ from rich.table import Table
 from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.files import write_json
 
-from .display import DurableConsole, is_live
+from .display import DurableConsole
 from .run_folder import RunFolder, Status, held
-from .run_spec import spec_to_dict
-from .sweep_plan import SWEEP_FILE, Trial, check_folder, read_plan, require_same
+from .run_spec import require_same, spec_to_dict
+from .sweep_plan import SWEEP_FILE, Trial, check_folder, read_plan
 
 STOP_FILE, LOCK_FILE = ".stop", "sweep.lock"
 """The first asks the trials on every machine to end their epoch, write a checkpoint and stop."""
@@ -54,7 +54,7 @@ def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resum
     Returns 0 if all finished, 1 if some failed, 130 if interrupted. Raises InputError before
     anything runs or is written if something that the user gave is invalid.
     """
-    from .training import Interrupts, load_data, make_parts
+    from .training import Interrupts, gather
 
     out, existed = Path(os.path.abspath(out)), out.exists()
     with contextlib.ExitStack() as stack:
@@ -65,7 +65,7 @@ def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resum
         ray = _import_ray(resources.address)
         # One trial for all that share data: what is invalid is said before anything runs.
         for spec in {(trial.task, trial.spec.dataset): trial.spec for trial in left}.values():
-            load_data(spec, make_parts(spec).environment_info)
+            gather(spec)
         if left:
             stack.enter_context(_ray_running(ray, resources))
         if not existed:  # Made last, so that a refusal leaves nothing behind.
@@ -187,11 +187,8 @@ def run_trial(out: Path, folder: str, resources: Resources, cwd: str, model: Non
     # The first of two trials on one GPU would take all of its memory.
     with run.log.open("ab") as log:
         streams: Any = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
-        streams["env"] = {
-            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-            **os.environ,
-            "OMP_NUM_THREADS": threads,
-        }
+        growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        streams["env"] = {**growth, **os.environ, "OMP_NUM_THREADS": threads}
         streams["cwd"] = cwd if os.path.isdir(cwd) else None
         process = subprocess.Popen(command, **streams, start_new_session=True)
         try:
@@ -217,20 +214,18 @@ def main(out: Path, folder: str, threads: int, device: str) -> int:
     """Start or resume the run of a trial, whichever its folder calls for; return the exit code."""
     from mopo_tf2.device import use_device
 
-    from .training import Interrupted, resume_run, start_run
+    from .training import train_run
 
     run = RunFolder(out / folder)
     try:
         trial = next(trial for trial in read_plan(out) if trial.folder == folder)
         prepare = functools.partial(use_device, device, threads=threads)
-        more: Any = {"model_only": trial.model_only, "prepare": prepare}
         with run.lock(60.0):  # The machine of the last attempt may have died a moment ago.
             update_run(out, trial)
-        if run.is_run:
-            resume_run(run, {}, {}, **more)
-        else:
-            start_run(trial.spec_in(out), run, **more)
-    except (Interrupted, KeyboardInterrupt) as stopped:
+        resume = run.is_run
+        spec = run.spec if resume else trial.spec_in(out)
+        train_run(spec, run, resume=resume, model_only=trial.model_only, prepare=prepare)
+    except KeyboardInterrupt as stopped:
         print(str(stopped).partition(";")[0], flush=True)
         return INTERRUPTED
     except (InputError, DivergenceError) as error:
@@ -277,9 +272,10 @@ def _screen() -> Iterator[Callable[[Sequence[Row]], None]]:
             table.add_row(*row)
         live.update(table, refresh=True)
 
-    live = Live(console=DurableConsole(file=sys.stdout), auto_refresh=False)
-    with live if is_live(sys.stdout) else contextlib.nullcontext():
-        yield draw if is_live(sys.stdout) else print_news
+    console = DurableConsole(file=sys.stdout)
+    live = Live(console=console, auto_refresh=False)
+    with live if console.is_live else contextlib.nullcontext():
+        yield draw if console.is_live else print_news
 
 
 def _say_how_it_ended(out: Path, trials: Sequence[Trial], interrupted: bool) -> int:

@@ -15,7 +15,7 @@ from mopo_tf2.data import catalog, minari
 from mopo_tf2.errors import InputError
 
 from .run_folder import RunFolder
-from .run_spec import RunSpec, build_spec, differences, named_spec, settings_of_methods
+from .run_spec import RunSpec, build_spec, named_spec, require_same, settings_of_methods
 from .run_spec import spec_from_dict as to_spec
 
 SWEEP_FILE = "sweep.json"
@@ -139,12 +139,6 @@ def check_folder(out: Path, trials: Sequence[Trial], *, resume: bool) -> None:
         asked, done = trial.spec.algorithm.n_epochs, run.last_row()[0]
         if asked < done:
             raise InputError(f"--epochs {asked} is less than the {done} that {run} has done.")
-
-
-def require_same(before: RunSpec, now: RunSpec, where: Path) -> None:
-    """Refuse to resume a run as another one."""
-    for name, (old, new) in differences(before, now).items():
-        raise InputError(f"{where} is a run with {name} = {old}, not {new}: choose another --out.")
 
 
 def _require_distinct(trials: Sequence[Trial]) -> None:

@@ -2,20 +2,22 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import math
 import platform
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import gymnasium
 import numpy as np
 
 from mopo_tf2.config import EnsembleConfig, MOPOConfig
-from mopo_tf2.config_fields import from_dict
+from mopo_tf2.config_fields import from_dict, require
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
 from mopo_tf2.configs.own import IN_THE_MODEL
@@ -31,31 +33,25 @@ from mopo_tf2.evaluation.environments import (
     make_environment,
     no_environment_info,
 )
-from mopo_tf2.files import ensure_writable_folder
 from mopo_tf2.types import TerminationFn
 
-from .display import terminal_progress
-from .run_folder import RunFolder, put_model
-from .run_spec import MAY_CHANGE, RunSpec, changed_spec, differences, named_spec
+from .display import DurableConsole, TrainingDisplay
+from .run_folder import Checkpoint, RunFolder, put_model
+from .run_spec import RunSpec, require_same
 
 if TYPE_CHECKING:
     from mopo_tf2.algorithms.offline import OfflineAlgorithm
 
 _VERSIONED = ("tensorflow", "keras", "numpy", "gymnasium", "mujoco", "tensorflow-probability")
 _ARCHITECTURE = (
-    "num_networks",
-    "num_elites",
-    "hidden_dim",
-    "num_hidden_layers",
-    "separate_mean_var",
-    "deterministic",
-    "weight_decays",
+    *("num_networks", "num_elites", "hidden_dim", "num_hidden_layers"),
+    *("separate_mean_var", "deterministic", "weight_decays"),
 )
 _LARGE, _SMALL = 30.0, 0.03
 """Outside these a network that sees an observation as it is learns slowly."""
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The user stopped a run; the message says what is kept and how to resume."""
 
 
@@ -68,8 +64,7 @@ class Interrupts:
     """
 
     def __init__(self, on_request: str):
-        self.requested = False
-        self.immediate = False
+        self.requested = self.immediate = False
         self._message = on_request
         self._previous: dict[int, Any] = {}
 
@@ -78,12 +73,7 @@ class Interrupts:
             self._previous[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -97,58 +87,33 @@ class Interrupts:
 # What a run is made from. Nothing here needs TensorFlow.
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What a run is made from beside its data.
+class Materials(NamedTuple):
+    """What a run is made from."""
 
-    Attributes:
-        environments: one per evaluation episode; none without a simulator.
-        environment_info: what they are; None without a simulator.
-        termination_fn: of the model's rollouts.
-        reference_scores: returns of a random and an expert policy; nan if unknown.
-    """
-
-    environments: list[gymnasium.Env[Any, Any]]
-    environment_info: EnvironmentInfo | None
-    termination_fn: TerminationFn
-    reference_scores: tuple[float, float]
+    dataset: Dataset
+    environments: list[gymnasium.Env[Any, Any]]  # One per evaluation episode, if simulated.
+    environment_info: EnvironmentInfo  # As the data say, without a simulator.
+    termination_fn: TerminationFn  # Of the model's rollouts.
 
 
-def make_parts(spec: RunSpec) -> Parts:
-    """Make the environments and the termination function of a run.
+def gather(spec: RunSpec) -> Materials:
+    """Make the environments and the termination function of a run, and load its data.
 
     Raises:
-        InputError: if one of them is invalid.
-
-    Original: examples/development/main.py:ExperimentRunner._build
-    """
-    termination_fn = find_termination_fn(spec.termination)
-    environments, info = [], None
-    if spec.has_simulator:
-        count = spec.algorithm.eval_n_episodes
-        environments = [
-            make_environment(spec.environment, physics=spec.physics) for _ in range(max(count, 1))
-        ]
-        info = environment_info(environments[0], spec.environment, physics=spec.physics)
-        environments = environments[:count]
-    return Parts(
-        environments=environments,
-        environment_info=info,
-        termination_fn=termination_fn,
-        reference_scores=catalog.scores_of_task(spec.environment, spec.algorithm.max_path_length),
-    )
-
-
-def load_data(spec: RunSpec, info: EnvironmentInfo | None) -> Dataset:
-    """Load the run's dataset and check it against the task, if there is one.
-
-    Raises:
-        InputError: if it cannot be had or is invalid.
+        InputError: if one of them cannot be had or is invalid, or they do not fit each other.
 
     Warns:
         UserWarning: if actions lie outside [-1, 1], where the policy acts.
+
+    Original: examples/development/main.py:ExperimentRunner._build
     """
-    config = spec.algorithm
+    config, environments, info = spec.algorithm, [], None
+    termination_fn = find_termination_fn(spec.termination)
+    if spec.has_simulator:
+        count = max(config.eval_n_episodes, 1)
+        make = functools.partial(make_environment, spec.environment, physics=spec.physics)
+        environments = [make() for _ in range(count)]
+        info = environment_info(environments[0], spec.environment, physics=spec.physics)
     dataset = load_dataset(
         spec.dataset,
         next_observations=config.next_observations,  # type: ignore[arg-type]
@@ -156,32 +121,26 @@ def load_data(spec: RunSpec, info: EnvironmentInfo | None) -> Dataset:
         act_dim=None if info is None else info.act_dim,
         max_size=config.pool_max_size,
     )
+    transitions, bounds = dataset.transitions, dataset.action_bounds
     if info is None:
-        require_unit_actions(dataset.transitions.actions, source=str(dataset.path))
-    elif dataset.task not in (None, spec.environment) and ":" not in spec.environment:
-        raise InputError(
+        require_unit_actions(transitions.actions, source=str(dataset.path))
+        sizes = transitions.observations.shape[1], transitions.actions.shape[1]
+        info = no_environment_info(*sizes, (bounds.low, bounds.high) if bounds else None)
+    elif ":" not in spec.environment:
+        require(
+            dataset.task in (None, spec.environment),
             f"{spec.dataset} is data of {dataset.task}, the configuration {spec.name} is for "
-            f"{spec.environment}: choose a configuration of {dataset.task}."
+            f"{spec.environment}: choose a configuration of {dataset.task}.",
         )
-    validate(
-        dataset.transitions,
-        source=spec.dataset,
-        action_low=-1.0,
-        action_high=1.0,
-        min_rows=config.min_pool_size,
-    )
-    return dataset
+    box: Any = {"action_low": -1.0, "action_high": 1.0}
+    validate(transitions, source=spec.dataset, min_rows=config.min_pool_size, **box)
+    return Materials(dataset, environments[: config.eval_n_episodes], info, termination_fn)
 
 
 def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
     """Return ``spec`` with the ensemble's sizes taken from the model that it loads, if any.
 
-    Args:
-        spec: of a run.
-        explicit: fields that the user set; these must agree with the model.
-
-    Raises:
-        InputError: if there is no such model, or a field set by the user contradicts it.
+    InputError if there is no such model, or an ``explicit`` field (set by the user) contradicts it.
     """
     if spec.model is None:
         return spec
@@ -193,24 +152,22 @@ def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
         )
     _, metadata = RunFolder(Path(spec.model)).load_model()
     saved = from_dict(EnsembleConfig, metadata["ensemble"])
-    for name in _ARCHITECTURE:
-        wanted, present = getattr(config.ensemble, name), getattr(saved, name)
-        if name in explicit and wanted != present:
-            raise InputError(
-                f"--set {name}={wanted} contradicts the model of {spec.model}, which has "
-                f"{present}: leave it out, or train another model."
-            )
     taken = {name: getattr(saved, name) for name in _ARCHITECTURE}
+    for name, present in taken.items():
+        wanted = getattr(config.ensemble, name)
+        require(
+            name not in explicit or wanted == present,
+            f"--set {name}={wanted} contradicts the model of {spec.model}, which has {present}: "
+            "leave it out, or train another model.",
+        )
     ensemble = dataclasses.replace(config.ensemble, **taken)
     return dataclasses.replace(spec, algorithm=dataclasses.replace(config, ensemble=ensemble))
 
 
-def _record(info: EnvironmentInfo | None, dataset: Dataset) -> dict[str, Any]:
+def _record(materials: Materials) -> dict[str, Any]:
     """Return what a run records about itself: data, environment, versions."""
+    dataset = materials.dataset
     columns, bounds = dataset.columns, dataset.action_bounds
-    if info is None:
-        sizes = (dataset.transitions.observations.shape[1], dataset.transitions.actions.shape[1])
-        info = no_environment_info(*sizes, (bounds.low, bounds.high) if bounds else None)
     return {
         "dataset": {
             "name": dataset.name,
@@ -220,7 +177,7 @@ def _record(info: EnvironmentInfo | None, dataset: Dataset) -> dict[str, Any]:
             "columns": dataclasses.asdict(columns) if columns else None,
             "action_bounds": dataclasses.asdict(bounds) if bounds else None,
         },
-        "environment": dataclasses.asdict(info),
+        "environment": dataclasses.asdict(materials.environment_info),
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _VERSIONED},
@@ -231,116 +188,73 @@ def _record(info: EnvironmentInfo | None, dataset: Dataset) -> dict[str, Any]:
 # Starting and continuing.
 
 
-def start_run(
+def train_run(
     spec: RunSpec,
     folder: RunFolder,
     *,
+    resume: bool = False,
     model_only: bool = False,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None],
 ) -> "OfflineAlgorithm":
-    """Train from the start into ``folder``, which must not hold a run.
+    """Train a run to its end, from the start or from its last checkpoint.
 
     Everything that the user gave is checked before TensorFlow is loaded or anything is written.
 
     Args:
-        spec: what to run.
-        folder: made if need be.
+        spec: what to run; of a resumed run only fields of ``MAY_CHANGE`` may differ.
+        folder: made if need be; holds the run that is resumed, and no other one.
+        resume: whether to continue.
         model_only: stop once the ensemble is trained.
         prepare: called between the checks and the training, to load TensorFlow on a device.
 
     Raises:
-        InputError: if something the user gave is invalid.
+        InputError: if something the user gave is invalid, the run to resume is another one or has
+            more epochs than are asked for, or its data changed.
         Interrupted: on Ctrl-C.
         DivergenceError: if training meets a NaN or an infinite number.
 
-    Original: examples/development/main.py:ExperimentRunner._setup
+    Original: examples/development/main.py:ExperimentRunner._setup;
+        examples/development/main.py:ExperimentRunner._restore
     """
-    if folder.is_run:
-        raise InputError(
-            f"{folder} holds a run already: continue it with --resume, or choose another --out."
-        )
-    parts = make_parts(spec)
-    dataset = load_data(spec, parts.environment_info)
-    ensure_writable_folder(folder.path)
+    if resume:
+        require_same(folder.spec, spec, folder.path)
+    else:
+        other = "continue it with --resume, or choose another --out."
+        require(not folder.is_run, f"{folder} holds a run already: {other}")
+    materials = gather(spec)
+    checkpoint = None
     with folder.lock():
-        folder.write_spec(spec, _record(parts.environment_info, dataset))
-        print(*_opening_lines(spec, folder, dataset, model_only), sep="\n", flush=True)
+        if resume:
+            checkpoint = _take_up(spec, folder, materials.dataset)
+        else:
+            folder.write_spec(spec, _record(materials))
+            lines = _opening_lines(spec, folder, materials.dataset, model_only)
+            print(*lines, sep="\n", flush=True)
         prepare()
-        return _Runner(spec, folder, parts, dataset).run(model_only)
+        return _Runner(spec, folder, materials, checkpoint).run(model_only)
 
 
-def resume_run(
-    folder: RunFolder,
-    changes: Mapping[str, Any],
-    settings: Mapping[str, str],
-    *,
-    name: str | None = None,
-    model_only: bool = False,
-    prepare: Callable[[], None] = lambda: None,
-) -> "OfflineAlgorithm":
-    """Continue the run in ``folder`` from its last checkpoint, to the end.
-
-    Args:
-        folder: of the run.
-        changes: fields of ``RunSpec`` that the user names now; they must agree with the run.
-        settings: fields of its configuration; only those of ``MAY_CHANGE`` may differ.
-        name: of the configuration, if the user gave one.
-        model_only: stop once the ensemble is trained.
-        prepare: see ``start_run``.
-
-    Raises:
-        InputError: if there is no run, it was another one, its data changed, or it has more epochs
-            already than are asked for.
-        Interrupted: on Ctrl-C.
-        DivergenceError: if training meets a NaN or an infinite number.
-
-    Original: examples/development/main.py:ExperimentRunner._restore
-    """
-    saved = folder.spec
-    if name is not None and named_spec(name).name != saved.name:
-        raise InputError(f"{folder} is a run of {saved.name}, not of {name}.")
-    spec = changed_spec(saved, changes, settings)
-    for field, (before, now) in differences(saved, spec).items():
-        raise InputError(
-            f"{folder} is a run with {field} = {before}, not {now}: use another --out (a resumed "
-            f"run may change {' and '.join(MAY_CHANGE)})."
-        )
-    with folder.lock():
-        checkpoint = folder.load_checkpoint()
-        done = checkpoint[1]["epoch"] if checkpoint else 0
-        if spec.algorithm.n_epochs < done:
-            raise InputError(
-                f"--epochs {spec.algorithm.n_epochs} is less than the {done} epochs that {folder} "
-                "has done: give more, or start another run."
-            )
-        parts = make_parts(spec)
-        dataset = load_data(spec, parts.environment_info)
-        _require_same_data(folder, dataset)
-        if folder.truncate(done - 1) < done:
-            raise InputError(f"progress.csv of {folder} lost rows that the checkpoint counts.")
-        if spec != saved:
-            folder.write_spec(spec)
-        begins = (
-            f"resuming {folder} after epoch {done}."
-            if checkpoint
-            else (f"{folder} has no checkpoint yet: starting over.")
-        )
-        print(begins, flush=True)
-        prepare()
-        runner = _Runner(spec, folder, parts, dataset)
-        if checkpoint is not None:
-            runner.restore(*checkpoint)
-        return runner.run(model_only)
-
-
-def _require_same_data(folder: RunFolder, dataset: Dataset) -> None:
-    """Refuse data whose bytes are not those of the run so far; checkpoints do not hold them."""
-    before = folder.recorded.get("dataset", {}).get("sha256")
-    if before not in (None, dataset.sha256):
-        raise InputError(
-            f"{dataset.path} has changed since {folder} began (its hash differs): put the old file "
-            "back, or start another run."
-        )
+def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint | None:
+    """Make a run's files those of its last checkpoint; return that, None if there is none yet."""
+    checkpoint = folder.load_checkpoint()
+    done, asked = checkpoint[1]["epoch"] if checkpoint else 0, spec.algorithm.n_epochs
+    require(
+        asked >= done,
+        f"--epochs {asked} is less than the {done} epochs that {folder} has done: give more, or "
+        "start another run.",
+    )
+    # Checkpoints do not hold the data.
+    require(
+        folder.recorded.get("dataset", {}).get("sha256") in (None, dataset.sha256),
+        f"{dataset.path} has changed since {folder} began (its hash differs): put the old file "
+        "back, or start another run.",
+    )
+    left = folder.truncate(done - 1)
+    require(left >= done, f"progress.csv of {folder} lost rows that the checkpoint counts.")
+    folder.write_spec(spec)
+    after = f"resuming {folder} after epoch {done}."
+    print(after if checkpoint else f"{folder} has no checkpoint yet: starting over.", flush=True)
+    return checkpoint
 
 
 class _Runner:
@@ -349,32 +263,31 @@ class _Runner:
     Original: examples/development/main.py:ExperimentRunner
     """
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, parts: Parts, dataset: Dataset):
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, materials: Materials, checkpoint: Checkpoint | None
+    ):
         from mopo_tf2.algorithms.registry import make_algorithm
 
-        self.spec, self.folder = spec, folder
-        self.display = terminal_progress(folder.write_holdout)
+        self.spec, self.folder, config = spec, folder, spec.algorithm
+        self.display = TrainingDisplay(DurableConsole(file=sys.stdout), folder.write_holdout)
+        said = "stopping after this epoch; press Ctrl-C again to stop at once."
+        self.interrupts = Interrupts(said)
         self.algorithm = make_algorithm(
             spec.method,
-            spec.algorithm,
-            dataset.transitions,
-            parts.termination_fn,
-            environments=parts.environments,
+            config,
+            materials.dataset.transitions,
+            materials.termination_fn,
+            environments=materials.environments,
             seed=spec.seed,
-            reference_scores=parts.reference_scores,
+            reference_scores=catalog.scores_of_task(spec.environment, config.max_path_length),
             progress=self.display,
         )
-        self.interrupts = Interrupts(
-            "stopping after this epoch; press Ctrl-C again to stop at once."
-        )
-
-    def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
-        """Put a checkpoint into the algorithm."""
         try:
-            self.algorithm.restore(arrays, counters)
+            if checkpoint:
+                self.algorithm.restore(*checkpoint)
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"the checkpoint of {self.folder} does not fit this run: {error}."
+                f"the checkpoint of {folder} does not fit this run: {error}."
             ) from error
 
     def run(self, model_only: bool) -> "OfflineAlgorithm":
@@ -421,17 +334,11 @@ class _Runner:
                 return
 
     def _how_to_resume(self, model_only: bool) -> str:
-        kept = (
-            "resume from the last checkpoint"
-            if self.algorithm.model_trained
-            else "the model's training starts over"
-        )
-        command = "train-model" if model_only else "train"
-        method = "" if self.spec.method == DEFAULT_METHOD else f"--algorithm {self.spec.method} "
-        return (
-            f"stopped; {kept} with: mopo-tf2 {command} {self.spec.name} {method}"
-            f"--out {self.folder} --resume"
-        )
+        trained, method = self.algorithm.model_trained, self.spec.method
+        kept = "resume from the last checkpoint" if trained else "the model's training starts over"
+        words = ["train-model" if model_only else "train", self.spec.name]
+        words += [] if method == DEFAULT_METHOD else ["--algorithm", method]
+        return f"stopped; {kept} with: mopo-tf2 {' '.join(words)} --out {self.folder} --resume"
 
 
 # What is said of a run.
@@ -465,15 +372,6 @@ def _where_evaluated(spec: RunSpec) -> str:
     if isinstance(spec.algorithm, MOPOConfig) and spec.algorithm.model_eval_horizon:
         return f"evaluation {IN_THE_MODEL}"
     return "no evaluation during training (no simulator)"
-
-
-def closing_line(spec: RunSpec) -> str | None:
-    """Return what is to be said about the evaluations of a finished run; None for a simulator."""
-    if spec.has_simulator:
-        return None
-    if isinstance(spec.algorithm, MOPOConfig) and spec.algorithm.model_eval_horizon:
-        return f"every return above is a return {IN_THE_MODEL}."
-    return "nothing has been evaluated (no simulator): mopo-tf2 evaluate does so from the data."
 
 
 def _describe_table(dataset: Dataset) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mopo_tf2.config_fields import parse_settings, require
+
 
 def add_command(
     commands: Any,
@@ -40,15 +42,22 @@ def add_command(
 
 def add_settings(add: Callable[..., Any], help: str) -> None:
     """Add ``--set KEY=VALUE ...``, repeatable; see ``config_fields.parse_settings``."""
-    add(
-        "--set",
-        dest="settings",
-        metavar="KEY=VALUE",
-        nargs="+",
-        action="extend",
-        default=[],
-        help=help,
-    )
+    several: Any = {"nargs": "+", "action": "extend", "default": []}
+    add("--set", dest="settings", metavar="KEY=VALUE", help=help, **several)
+
+
+def read_settings(options: argparse.Namespace) -> dict[str, str]:
+    """Return the values of ``--set``, and of ``--epochs`` if the command has it, by key.
+
+    Raises:
+        InputError: if one is not KEY=VALUE, or is given twice.
+    """
+    settings = parse_settings(options.settings)
+    if getattr(options, "epochs", None) is not None:
+        twice = "n_epochs" in settings
+        require(not twice, "--epochs is short for --set n_epochs: give one of them.")
+        settings["n_epochs"] = str(options.epochs)
+    return settings
 
 
 def add_runs(add: Callable[..., Any]) -> None:

@@ -5,12 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mopo_tf2.config_fields import parse_settings
+from mopo_tf2.config_fields import require
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
-from mopo_tf2.errors import InputError
 
-from . import add_command, add_settings
+from . import add_command, add_settings, read_settings
 
 _EPILOG = """examples:
   mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1
@@ -75,27 +74,21 @@ def sweep(options: argparse.Namespace) -> int:
     from ..sweep_plan import plan_trials
 
     cpus, gpus, cores = options.cpus_per_trial, options.gpus_per_trial, os.cpu_count() or 1
-    if not options.out.strip():
-        raise InputError("--out is empty: give the folder of the sweep.")
-    if cpus < 1 or (options.address is None and cpus > cores):
-        raise InputError(f"--cpus-per-trial {cpus}: expected 1 or more, of {cores} cores here.")
-    if gpus < 0 or (gpus > 1 and gpus % 1):
-        raise InputError(f"--gpus-per-trial {gpus:g}: expected 0, a share of one, or a number.")
-    if options.max_failures < 0:
-        raise InputError(f"--max-failures {options.max_failures}: expected 0 or more.")
-    settings = parse_settings(options.settings)
-    if options.epochs is not None:
-        if "n_epochs" in settings:
-            raise InputError("--epochs is short for --set n_epochs: give one of them.")
-        settings["n_epochs"] = str(options.epochs)
+    require(options.out.strip() != "", "--out is empty: give the folder of the sweep.")
+    fits = cpus >= 1 and (cpus <= cores or options.address is not None)
+    require(fits, f"--cpus-per-trial {cpus}: expected 1 or more, of {cores} cores here.")
+    whole = gpus >= 0 and (gpus <= 1 or gpus % 1 == 0)
+    require(whole, f"--gpus-per-trial {gpus:g}: expected 0, a share of one, or a number.")
+    failures = options.max_failures
+    require(failures >= 0, f"--max-failures {failures}: expected 0 or more.")
     trials = plan_trials(
         [*(TASKS if options.suite else ()), *options.tasks],
         options.seeds,
         algorithms=options.algorithms,
         datasets=options.dataset,
-        settings=settings,
+        settings=read_settings(options),
         grid=options.grid,
         share_model=options.share_model,
     )
-    resources = Resources(options.address, cpus, gpus, options.max_failures)
+    resources = Resources(options.address, cpus, gpus, failures)
     return run_sweep(trials, Path(options.out), resources, resume=options.resume)

@@ -1,20 +1,22 @@
 """``mopo-tf2 list``, ``train``, ``train-model`` and ``demo``."""
 
 import argparse
-from collections.abc import Sequence
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mopo_tf2.config import MOPOConfig
-from mopo_tf2.config_fields import parse_settings
+from mopo_tf2.config_fields import require
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, TITLES
 from mopo_tf2.errors import InputError
 
-from . import add_command, add_settings
+from ..run_spec import RunSpec, build_spec, changed_spec
+from . import add_command, add_settings, read_settings
 
 if TYPE_CHECKING:
+    from mopo_tf2.algorithms.offline import OfflineAlgorithm
+
     from ..run_folder import RunFolder
-    from ..run_spec import RunSpec
 
 _DEMO_SETTINGS = {"model_max_epochs": "20", "n_epochs": "10"}
 """What makes the demo short; everything else is the original's full-size configuration."""
@@ -26,14 +28,9 @@ def add_parsers(commands: Any) -> None:
     parser = add_command(commands, train, epilog=_fields)
     _add_run_options(parser)
     add = parser.add_argument
-    add(
-        "--seeds",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="train several seeds one after the other: a count (seeds 0 to N - 1), or the seeds "
-        "themselves; --out then holds a folder seed_N for each",
-    )
+    help = "train several seeds one after the other: a count (seeds 0 to N - 1), or the seeds "
+    help += "themselves; --out then holds a folder seed_N for each"
+    add("--seeds", type=int, nargs="+", metavar="N", help=help)
     add("--epochs", type=int, metavar="N", help="short for --set n_epochs=N")
     add("--model", metavar="RUN", help="use the ensemble of this run; train none")
     add("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
@@ -54,47 +51,29 @@ def _fields() -> str:
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "config",
-        metavar="CONFIG",
-        help="a shipped configuration (halfcheetah_mixed), a D4RL id (halfcheetah-medium-v2), "
-        "halfcheetah_jump or ant_angle (make their data with mopo-tf2 collect), own (your data and "
-        "no simulator: docs/own_data.md), or a .json file of the form of a run's config.json; "
-        "mopo-tf2 list shows them",
-    )
-    add(
-        "--dataset",
-        metavar="ID|PATH",
-        help="data to train on instead of the configuration's own: a D4RL id, "
-        "halfcheetah-sac-replay-v0 (ships), minari:ID, a file in D4RL's format, or a .csv with "
-        "columns obs_NAME, action_NAME, reward, terminal, episode",
-    )
-    add(
-        "--algorithm",
-        metavar="NAME",
-        help=f"method to train: {', '.join(METHODS)} (default {DEFAULT_METHOD})",
-    )
+    help = "a shipped configuration (halfcheetah_mixed), a D4RL id (halfcheetah-medium-v2), "
+    help += "halfcheetah_jump or ant_angle (make their data with mopo-tf2 collect), own (your data "
+    help += "and no simulator: docs/own_data.md), or a .json file of the form of a run's "
+    help += "config.json; mopo-tf2 list shows them"
+    add("config", metavar="CONFIG", help=help)
+    help = "data to train on instead of the configuration's own: a D4RL id, "
+    help += "halfcheetah-sac-replay-v0 (ships), minari:ID, a file in D4RL's format, or a .csv with "
+    help += "columns obs_NAME, action_NAME, reward, terminal, episode"
+    add("--dataset", metavar="ID|PATH", help=help)
+    help = f"method to train: {', '.join(METHODS)} (default {DEFAULT_METHOD})"
+    add("--algorithm", metavar="NAME", help=help)
     add("--seed", type=int, help="seed of everything random (default 0)")
     add("--out", type=Path, metavar="FOLDER", help="run folder (default runs/CONFIG/seed_SEED)")
     add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="where to compute (auto)")
-    add(
-        "--tf32",
-        action="store_true",
-        help="let a GPU round the factors of matrix products (faster; parity is checked without)",
-    )
-    add(
-        "--environment",
-        metavar="TASK",
-        help="evaluate in this task instead: halfcheetah, hopper, walker2d, ant, halfcheetah-jump, "
-        "ant-angle, your own module:function that makes a Gymnasium environment, or none (evaluate "
-        "in the learned model)",
-    )
-    add(
-        "--termination",
-        metavar="NAME",
-        help="termination function of the model's rollouts: a domain (hopper, hopper_intended, "
-        "never, ...) or your own module:function",
-    )
+    help = "let a GPU round the factors of matrix products (faster; parity is checked without)"
+    add("--tf32", action="store_true", help=help)
+    help = "evaluate in this task instead: halfcheetah, hopper, walker2d, ant, halfcheetah-jump, "
+    help += "ant-angle, your own module:function that makes a Gymnasium environment, or none "
+    help += "(evaluate in the learned model)"
+    add("--environment", metavar="TASK", help=help)
+    help = "termination function of the model's rollouts: a domain (hopper, hopper_intended, "
+    help += "never, ...) or your own module:function"
+    add("--termination", metavar="NAME", help=help)
     add("--physics", choices=("d4rl", "gymnasium"), help="of the built-in tasks (default d4rl)")
     add_settings(add, "set fields of the configuration, listed below")
 
@@ -106,78 +85,27 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     return {**given, "method": options.algorithm, "model": getattr(options, "model", None)}
 
 
-def _settings(options: argparse.Namespace) -> dict[str, str]:
-    settings = parse_settings(options.settings)
-    if getattr(options, "epochs", None) is not None:
-        if "n_epochs" in settings:
-            raise InputError("--epochs is short for --set n_epochs: give one of them.")
-        settings["n_epochs"] = str(options.epochs)
-    return settings
-
-
-def _prepare(options: argparse.Namespace) -> None:
-    from mopo_tf2.device import use_device
-
-    use_device(options.device, tf32=options.tf32)
-
-
 def train(options: argparse.Namespace) -> int:
     """Train a policy, with MOPO or another method."""
     from ..run_folder import RunFolder
-    from ..run_spec import build_spec
 
-    settings = _settings(options)
-    seeds = _seeds(options)
+    settings, changes, seeds = read_settings(options), _changes(options), _seeds(options)
     # Everything that is said wrong is found before the first seed trains.
-    specs = [build_spec(options.config, {**_changes(options), "seed": s}, settings) for s in seeds]
-    folders = [_folder(options, spec, "seed", len(seeds) > 1) for spec in specs]
-    if options.out is not None and not str(options.out).strip("."):
-        raise InputError(f"--out expects a folder of its own, got '{options.out}'.")
-    for spec, path in zip(specs, folders, strict=True):
-        folder = RunFolder(path)
-        several = len(seeds) > 1
+    specs = [build_spec(options.config, {**changes, "seed": seed}, settings) for seed in seeds]
+    several = len(seeds) > 1
+    for seed, spec in zip(seeds, specs, strict=True):
+        folder = RunFolder(_folder(options, spec, "seed", several))
         if several and options.resume and folder.is_finished(spec.algorithm.n_epochs):
             print(f"{folder} is finished.", flush=True)
             continue
-        code = _train_one(options, spec, folder, start=not options.resume or several)
-        if code:
-            return code
-    return 0
-
-
-def _train_one(
-    options: argparse.Namespace, spec: "RunSpec", folder: "RunFolder", *, start: bool
-) -> int:
-    """Train one run; with ``start``, a folder without a run is started even by --resume."""
-    from ..training import (
-        Interrupted,
-        closing_line,
-        resume_run,
-        start_run,
-        with_model_architecture,
-    )
-
-    settings = _settings(options)
-    try:
-        if options.resume and (folder.is_run or not start):
-            changes = {**_changes(options), "seed": spec.seed if start else options.seed}
-            algorithm = resume_run(
-                folder, changes, settings, name=options.config, prepare=lambda: _prepare(options)
-            )
-        else:
-            chosen = with_model_architecture(spec, set(settings))
-            algorithm = start_run(chosen, folder, prepare=lambda: _prepare(options))
-    except Interrupted as interrupted:
-        print(interrupted, flush=True)
-        return 130
-    remark = closing_line(folder.spec)
-    if remark is not None:
-        print(remark, flush=True)
-    print(
-        f"{algorithm.epoch} epochs done. Look at it with: mopo-tf2 plot {folder}, "
-        f"mopo-tf2 evaluate {folder}",
-        flush=True,
-    )
+        options.seed = seed  # As if it were the only one.
+        resume = options.resume and (folder.is_run or not several)
+        algorithm = _start_or_resume(options, spec, folder, resume=resume)
+        print(
+            f"{algorithm.epoch} epochs done. Look at it with: mopo-tf2 plot {folder}, "
+            f"mopo-tf2 evaluate {folder}",
+            flush=True,
+        )
     return 0
 
 
@@ -185,54 +113,59 @@ def _seeds(options: argparse.Namespace) -> list[int | None]:
     """Return the seeds to train; [None] for the configuration's own."""
     if options.seeds is None:
         return [options.seed]
-    if options.seed is not None:
-        raise InputError("--seed and --seeds: give one of them.")
-    seeds: list[int | None] = list(options.seeds)
-    if len(seeds) == 1:
-        if not 1 <= options.seeds[0] <= 1000:
-            raise InputError(f"--seeds expects a count from 1 to 1000, got {options.seeds[0]}.")
-        return list(range(options.seeds[0]))
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds gives a seed twice: {' '.join(map(str, seeds))}.")
-    return seeds
+    require(options.seed is None, "--seed and --seeds: give one of them.")
+    if len(options.seeds) == 1:
+        (count,) = options.seeds
+        require(1 <= count <= 1000, f"--seeds expects a count from 1 to 1000, got {count}.")
+        return list(range(count))
+    twice = len(set(options.seeds)) < len(options.seeds)
+    require(not twice, f"--seeds gives a seed twice: {' '.join(map(str, options.seeds))}.")
+    return list(options.seeds)
 
 
-def _folder(options: argparse.Namespace, spec: "RunSpec", kind: str, several: bool) -> Path:
+def _folder(options: argparse.Namespace, spec: RunSpec, kind: str, several: bool = False) -> Path:
     if options.out is None:
         return Path("runs", spec.folder_name, f"{kind}_{spec.seed}")
+    own = str(options.out).strip(".")
+    require(bool(own), f"--out expects a folder of its own, got '{options.out}'.")
     return Path(options.out, f"{kind}_{spec.seed}") if several else Path(options.out)
+
+
+def _start_or_resume(
+    options: argparse.Namespace,
+    spec: RunSpec,
+    folder: "RunFolder",
+    *,
+    resume: bool,
+    model_only: bool = False,
+) -> "OfflineAlgorithm":
+    """Train ``spec`` from the start; with ``resume`` what the options make of the run there."""
+    from mopo_tf2.device import use_device
+
+    from ..training import train_run, with_model_architecture
+
+    settings = read_settings(options)
+    if resume:
+        # What is not given now stays as the run has it.
+        spec = changed_spec(folder.spec, {**_changes(options), "name": spec.name}, settings)
+    else:
+        spec = with_model_architecture(spec, set(settings))
+    prepare = functools.partial(use_device, options.device, tf32=options.tf32)
+    return train_run(spec, folder, resume=resume, model_only=model_only, prepare=prepare)
 
 
 def train_model(options: argparse.Namespace) -> int:
     """Train the ensemble only, for train --model."""
     from ..run_folder import RunFolder
-    from ..run_spec import build_spec
 
-    settings, changes = _settings(options), _changes(options)
-    spec = build_spec(options.config, changes, settings)
-    if not isinstance(spec.algorithm, MOPOConfig):
-        raise InputError(
-            f"train-model trains MOPO's ensemble, which {TITLES[spec.method]} does not have: use "
-            "mopo-tf2 train."
-        )
-    from ..training import Interrupted, resume_run, start_run
-
-    folder = RunFolder(_folder(options, spec, "model", several=False))
-    try:
-        if options.resume:
-            algorithm = resume_run(
-                folder,
-                changes,
-                settings,
-                name=options.config,
-                model_only=True,
-                prepare=lambda: _prepare(options),
-            )
-        else:
-            algorithm = start_run(spec, folder, model_only=True, prepare=lambda: _prepare(options))
-    except Interrupted as interrupted:
-        print(interrupted, flush=True)
-        return 130
+    spec = build_spec(options.config, _changes(options), read_settings(options))
+    require(
+        isinstance(spec.algorithm, MOPOConfig),
+        f"train-model trains MOPO's ensemble, which {TITLES[spec.method]} does not have: use "
+        "mopo-tf2 train.",
+    )
+    folder = RunFolder(_folder(options, spec, "model"))
+    algorithm = _start_or_resume(options, spec, folder, resume=options.resume, model_only=True)
     dataset = "" if options.dataset is None else f" --dataset {options.dataset}"
     print(
         f"hold-out loss {algorithm.model_metrics['model/val_loss']:.4g}. "
@@ -257,27 +190,21 @@ def list_all(options: argparse.Namespace) -> int:
     for name, ood in OOD_TASKS.items():
         print(f"  {name:28} evaluated in {ood.environment}, data made in {ood.collection_task}")
     print(f"  {OWN:28} your own data, no simulator")
-    found, missing = [], []
+    missing = []
+    print("\ndatasets found:")
     for dataset_id in catalog.datasets():
         try:
-            found.append((dataset_id, resolve(dataset_id, allow_download=False)[0]))
+            print(f"  {dataset_id:32} {resolve(dataset_id, allow_download=False)[0]}")
         except InputError:
             missing.append(dataset_id)
-    print("\ndatasets found:")
-    for dataset_id, path in found:
-        print(f"  {dataset_id:32} {path}")
     folders = " or ".join(map(str, d4rl_folders()))
     print(f"\ndatasets not found in {folders} (train downloads them):")
-    print(_columns(missing))
+    for i in range(0, len(missing), 3):
+        print("  " + "".join(f"{name:34}" for name in missing[i : i + 3]).rstrip())
     print("\nmethods (--algorithm NAME):")
     for method, title in TITLES.items():
         print(f"  {method:28} {title}")
     return 0
-
-
-def _columns(names: Sequence[str], width: int = 34) -> str:
-    rows = [names[i : i + 3] for i in range(0, len(names), 3)]
-    return "\n".join("  " + "".join(f"{name:{width}}" for name in row).rstrip() for row in rows)
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -287,13 +214,12 @@ def demo(options: argparse.Namespace) -> int:
     from mopo_tf2.data.catalog import SHIPPED_ID
 
     from ..run_folder import RETURN, RunFolder
-    from ..run_spec import build_spec
 
     spec = build_spec("halfcheetah_mixed", {"dataset": SHIPPED_ID}, _DEMO_SETTINGS)
     folder = RunFolder(options.out)
     if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-        if not folder.is_run or folder.spec != spec:
-            raise InputError(f"{folder} exists and is not a former demo: choose another --out.")
+        former = folder.is_run and folder.spec == spec
+        require(former, f"{folder} exists and is not a former demo: choose another --out.")
         shutil.rmtree(folder.path)
     print(
         f"demo: MOPO with its full-size networks on {SHIPPED_ID} (100,899 real transitions), cut "
@@ -304,13 +230,9 @@ def demo(options: argparse.Namespace) -> int:
     from mopo_tf2.device import use_device
 
     from ..plots import plot
-    from ..training import Interrupted, start_run
+    from ..training import train_run
 
-    try:
-        start_run(spec, folder, prepare=use_device)
-    except Interrupted as interrupted:
-        print(interrupted, flush=True)
-        return 130
+    train_run(spec, folder, prepare=use_device)
     curve = folder.path / "curves.png"
     plot([folder.path], curve)
     progress = folder.progress()
@@ -320,8 +242,7 @@ def demo(options: argparse.Namespace) -> int:
         f"{returns.iloc[-1]:.0f} after the last (normalized score {scores.iloc[0]:.1f} -> "
         f"{scores.iloc[-1]:.1f}; the episodes of the data return 2,438 on average).\n"
         f"learning curve: {curve}\n"
-        f"table:          {folder.path / 'progress.csv'}\n"
-        f"policy, model:  {folder.path / 'policy'}, {folder.path / 'model'}\n\n"
+        f"table, policy, model: {folder}\n\n"
         "the full run (the paper's configuration):\n"
         f"  .venv/bin/mopo-tf2 train halfcheetah_mixed --dataset {SHIPPED_ID}\n"
         f"watch this policy: .venv/bin/mopo-tf2 evaluate {folder}",

@@ -8,7 +8,6 @@ from experiments.display import (
     DurableConsole,
     TrainingDisplay,
     duration,
-    is_live,
     number,
     steps,
 )
@@ -42,11 +41,6 @@ class Terminal(io.StringIO):
         return True
 
 
-class BrokenPipe(io.StringIO):
-    def write(self, text):
-        raise BrokenPipeError
-
-
 def policy_epoch(display, clock, epoch, n_epochs, *, seconds=20.0):
     """One epoch: 5 s of rollouts, 10 s for 1000 updates, the rest evaluation."""
     display.epoch_started(epoch, n_epochs)
@@ -62,12 +56,17 @@ def policy_epoch(display, clock, epoch, n_epochs, *, seconds=20.0):
 
 def plain(clock=None):
     stream = io.StringIO()
-    return TrainingDisplay(stream, None, clock=clock or Clock()), stream
+    return TrainingDisplay(DurableConsole(file=stream), clock=clock or Clock()), stream
 
 
 def live(terminal, clock=None):
-    console = DurableConsole(file=terminal, force_terminal=True, width=120, height=30)
-    return TrainingDisplay(terminal, console, clock=clock or Clock())
+    console = DurableConsole(file=terminal, width=120, height=30)
+    return TrainingDisplay(console, clock=clock or Clock())
+
+
+@pytest.fixture(autouse=True)
+def term(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
 
 
 def test_a_model_epoch_is_one_line_with_losses_patience_and_time():
@@ -88,7 +87,7 @@ def test_holdout_losses_are_handed_on_and_what_their_receiver_raises_too():
         raise OSError(f"disk full in epoch {epoch} with {losses.size}")
 
     with pytest.raises(OSError, match="epoch 4 with 7"):
-        TrainingDisplay(io.StringIO(), None, refuse).model_epoch(4, LOSSES, 0, 5, None)
+        TrainingDisplay(DurableConsole(), refuse).model_epoch(4, LOSSES, 0, 5, None)
 
 
 def test_a_policy_epoch_is_one_line_with_metrics_speed_and_time():
@@ -145,37 +144,29 @@ def test_the_bar_shows_model_and_policy_training():
         assert text in shown
 
 
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ValueError])
-def test_the_terminal_is_restored_however_the_run_ends(error):
+def test_the_terminal_is_restored_when_a_run_is_stopped():
     terminal = Terminal()
-
-    def run():
-        with live(terminal):
-            if error is not None:
-                raise error
-
-    if error is None:
-        run()
-    else:
-        with pytest.raises(error):
-            run()
+    with pytest.raises(KeyboardInterrupt), live(terminal):
+        raise KeyboardInterrupt
     hidden, shown = (terminal.getvalue().rfind(f"\x1b[?25{end}") for end in "lh")
     assert -1 < hidden < shown  # the cursor
 
 
-@pytest.mark.parametrize("make", [live, lambda stream: TrainingDisplay(stream, None)])
-def test_a_broken_pipe_does_not_stop_the_training(make):
-    display = make(BrokenPipe())
-    with display:
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+def test_a_broken_pipe_does_not_stop_the_training(kind):
+    def broken(self, text):
+        raise BrokenPipeError
+
+    stream = type("Broken", (kind,), {"write": broken})()
+    with live(stream) as display:
         policy_epoch(display, Clock(), 0, 1)
 
 
 def test_a_pipe_and_a_dumb_terminal_get_plain_lines(monkeypatch):
-    monkeypatch.delenv("TERM", raising=False)
-    assert not is_live(io.StringIO())
-    assert is_live(Terminal())
+    assert not DurableConsole(file=io.StringIO()).is_live
+    assert DurableConsole(file=Terminal()).is_live
     monkeypatch.setenv("TERM", "dumb")
-    assert not is_live(Terminal())
+    assert not DurableConsole(file=Terminal()).is_live
 
 
 def test_steps_in_a_pipe_are_a_few_plain_lines(monkeypatch):

@@ -7,8 +7,8 @@ import pytest
 from experiments.run_spec import (
     build_spec,
     changed_spec,
-    differences,
     read_spec,
+    require_same,
     settings_of_methods,
     spec_to_dict,
 )
@@ -89,9 +89,13 @@ def test_a_setting_that_concerns_no_method_is_refused(key: str, named: str) -> N
 
 def test_a_resumed_run_may_change_epochs_and_nothing_else() -> None:
     saved = build_spec("hopper_mixed")
-    assert differences(saved, changed_spec(saved, {}, {"n_epochs": "2000"})) == {}
-    changed = changed_spec(saved, {"physics": "gymnasium"}, {"lr": "0.1"})
-    assert differences(saved, changed) == {"physics": ("d4rl", "gymnasium"), "lr": (0.0003, 0.1)}
+    require_same(saved, changed_spec(saved, {}, {"n_epochs": "2000"}), Path("run"))
+    for changes, settings, named in (
+        ({"physics": "gymnasium"}, {}, "physics = d4rl, not gymnasium"),
+        ({}, {"lr": "0.1"}, "lr = 0.0003, not 0.1"),
+    ):
+        with pytest.raises(InputError, match=f"run is a run with {named}"):
+            require_same(saved, changed_spec(saved, changes, settings), Path("run"))
 
 
 def test_out_of_distribution_tasks_say_how_their_data_are_made() -> None:

@@ -1,6 +1,5 @@
 """Sweeps: what is refused, a trial's process, and Ray at work (one local, one of two nodes)."""
 
-import contextlib
 import dataclasses
 import os
 import signal
@@ -26,7 +25,7 @@ from experiments.training import Interrupted
 from mopo_tf2.errors import DivergenceError, InputError
 from tests.algorithms.tiny_methods import LOOP, MOPO
 from tests.eager import eagerly
-from tests.experiments.tiny_runs import assert_same_run, mopo, refused, start_mopo, wait_for
+from tests.experiments.tiny_runs import Answer, mopo, refused, start_mopo, wait_for
 
 BC = {**LOOP, "policy_hidden_sizes": 4, "batch_size": 8, "checkpoint_frequency": 2}
 RUN = Path("halfcheetah_mixed-bc", "seed_0")
@@ -205,11 +204,11 @@ def test_a_trial_starts_its_run_or_resumes_it(data: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("one_process")
-def test_an_ensemble_is_trained_once_and_found_after_a_move(data: Path, tmp_path: Path) -> None:
+def test_an_ensemble_is_trained_once_and_found_after_a_move(few_rows: Path, tmp_path: Path) -> None:
     settings = {name: str(value).strip("(),") for name, value in {**LOOP, **MOPO}.items()}
     model, trial, _ = trials = plan_trials(
         *(["halfcheetah_mixed"], 1),
-        **{"datasets": [str(data)], "settings": {**settings, "n_epochs": "1"}},
+        **{"datasets": [str(few_rows)], "settings": {**settings, "n_epochs": "1"}},
         **{"grid": ["lr=1e-3,1e-4"], "share_model": True},
     )
     out = tmp_path / "before"
@@ -236,10 +235,10 @@ def test_an_ensemble_is_trained_once_and_found_after_a_move(data: Path, tmp_path
 def test_the_exit_code_says_how_a_trial_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, code: int
 ) -> None:
-    def start_run(*_: Any, **__: Any) -> None:
+    def train_run(*_: Any, **__: Any) -> None:
         raise raised
 
-    monkeypatch.setattr("experiments.training.start_run", start_run)
+    monkeypatch.setattr("experiments.training.train_run", train_run)
     write_plan(tmp_path, [plan(tmp_path, 1)])
     assert sweep.main(tmp_path, str(RUN), 1, "cpu") == code
 
@@ -256,36 +255,59 @@ def test_a_trial_waits_for_the_last_attempt_and_does_not_outlive_its_task(tmp_pa
         assert process.wait(30.0) == 1
 
 
-# The command: one trial that always dies, with Ray's part played here; and what it prints.
+# The command, with Ray's part played here; and what it prints.
 
 
-def test_a_trial_that_always_dies_has_failed(
-    data: Path, put: Put, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def sweep_without_ray(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> Answer:
     class Lost(Exception):
         cause = RuntimeError("no memory")
 
-    def remote(function: Callable[..., None]) -> Any:
-        def run(*arguments: Any) -> None:
-            with pytest.raises(RuntimeError, match=str(Lost.cause)):
-                function(*arguments)
+    def run(*arguments: Any) -> Exception | None:
+        try:
+            return run_trial(*arguments)
+        except RuntimeError as error:
+            return error
 
-        return SimpleNamespace(remote=run)
-
-    def get(task: None) -> None:
-        raise Lost
+    def get(error: Exception | None) -> None:
+        if error:
+            raise Lost
 
     ray = SimpleNamespace(init=lambda *_, **__: None, shutdown=lambda: None, get=get)
     ray.nodes = lambda: [{"Alive": True, "Resources": {"CPU": 1.0}}]
-    ray.remote, ray.wait = lambda **_: remote, lambda tasks, **_: (tasks, [])
+    ray.remote = lambda **_: lambda _: SimpleNamespace(remote=run)
+    ray.wait = lambda tasks, **_: (tasks, [])
     ray.exceptions = SimpleNamespace(RayError=Lost)
     monkeypatch.setattr(sweep, "_import_ray", lambda address: ray)
-    out = put("sys.exit('no memory')") / "out"
-    answer = mopo(*words(data, out, 2))
-    assert answer.code == 1
-    assert RunFolder(out / RUN).status == Status(state="failed", attempts=1, error="no memory")
-    assert "0 finished, 0 running, 0 pending, 1 failed of 1 trials." in answer.out
-    assert f"failed: {out / RUN}: no memory" in answer.out
+    return mopo(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "counts", "status", "said"),
+    [
+        ("print('ok')", 0, "1 finished", Status(state="finished", attempts=1), "mopo-tf2 table"),
+        (
+            *("sys.exit('no memory')", 1, "0 finished"),
+            *(Status(state="failed", attempts=1, error="no memory"), "seed_0: no memory"),
+        ),
+    ],
+)
+def test_a_sweep_says_how_its_trials_ended(
+    data: Path,
+    put: Put,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    answer: int,
+    counts: str,
+    status: Status,
+    said: str,
+) -> None:
+    out = put(code) / "out"
+    ended = sweep_without_ray(monkeypatch, *words(data, out, 2))
+    assert ended.code == answer, ended
+    assert RunFolder(out / RUN).status == status
+    failed = status.state == "failed"
+    assert f"{counts}, 0 running, 0 pending, {int(failed)} failed of 1 trials." in ended.out
+    assert said in ended.out
 
 
 def test_plain_lines_tell_changes_once_and_what_runs_every_minute(
@@ -313,60 +335,47 @@ def tree(pid: int) -> list[Any]:
     return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
 
 
-def kill_tree(pid: int) -> None:
-    """SIGKILL a process of ours and all that it started, as a machine that dies does."""
-    for process in tree(pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+@pytest.mark.slow
+def test_ray_on_this_machine_listens_on_loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    for name in ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "1")
+    with sweep._ray_running(sweep._import_ray(None), Resources()):
+        sockets = [one for each in tree(os.getpid()) for one in each.net_connections()]
+    listening = {one.laddr.ip for one in sockets if one.status == "LISTEN"}
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
 
 
 @pytest.mark.slow
-def test_ray_listens_on_loopback_and_an_interrupt_lets_trials_end_their_epoch(
+def test_a_dead_machine_costs_some_epochs_only_and_an_interrupt_lets_trials_end_theirs(
     data: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
-    run = RunFolder(tmp_path / RUN)
-    process = start_mopo(*words(data, tmp_path, 100_000))
-    try:
-        wait_for(lambda: run.last_row()[0] >= 3, process)
-        sockets = [one for each in tree(process.pid) for one in each.net_connections()]
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
-    finally:
-        if process.poll() is None:
-            kill_tree(process.pid)
-    listening = {one.laddr.ip for one in sockets if one.status == "LISTEN"}
-    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
-    assert (process.returncode, err) == (130, ""), out + err
-    assert "--resume" in out.splitlines()[-1]
-    assert run.status == Status(state="pending", attempts=1)
-    checkpoint = run.load_checkpoint()
-    assert checkpoint is not None
-    assert checkpoint[1]["epoch"] == run.last_row()[0]
-
-
-@pytest.mark.slow
-def test_a_machine_that_dies_costs_its_trials_some_epochs_only(data: Path, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    out, epochs = tmp_path / "sweep", 300
+    out = tmp_path / "sweep"
     runs = [RunFolder(out / RUN.parent / f"seed_{seed}") for seed in (0, 1)]
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
-        node = cluster.add_node(num_cpus=1)
+        machine = cluster.add_node(num_cpus=1)
         more = ["--seeds", "2", "--address", cluster.address]
-        process = start_mopo(*words(data, out, epochs, *more))
+        process = start_mopo(*words(data, out, 100_000, *more))
         wait_for(lambda: all(run.last_row()[0] >= 3 for run in runs), process)
-        kill_tree(node.all_processes["raylet"][0].process.pid)
+        for process_of_it in tree(machine.all_processes["raylet"][0].process.pid):
+            process_of_it.kill()
+        done = {run: run.last_row()[0] for run in runs}
+        cluster.add_node(num_cpus=1)
+        wait_for(lambda: any(run.status.attempts == 2 for run in runs), process)
+        wait_for(lambda: all(run.last_row()[0] >= done[run] + 3 for run in runs), process)
+        process.send_signal(signal.SIGINT)
         said, err = process.communicate(timeout=300)
     finally:
         cluster.shutdown()
-    assert (process.returncode, err) == (0, ""), said + err
+    assert (process.returncode, err) == (130, ""), said + err
+    assert "--resume" in said.splitlines()[-1]
     assert sorted(run.status.attempts for run in runs) == [1, 2]
-    for seed, run in enumerate(runs):
-        # The same by the command of one run, which nothing disturbs.
-        whole = tmp_path / f"whole_{seed}"
-        train = ["train", "halfcheetah_mixed", "--algorithm", "bc", "--seed", str(seed)]
-        assert mopo(*train, *words(data, whole, epochs)[7:]).code == 0
-        assert_same_run(run.path, whole)
+    for run in runs:
+        assert run.status.state == "pending"
+        checkpoint = run.load_checkpoint()
+        assert checkpoint is not None
+        assert checkpoint[1]["epoch"] == run.last_row()[0]
