@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,7 +43,10 @@ def transitions():
 
 def tiny_config(method, **changes):
     config = convert_config(TASKS["halfcheetah_mixed"].config(), method)
-    return replace(config, {**LOOP, "epoch_length": 2, **TINY[method], **changes})
+    settings = {**LOOP, **TINY[method], "epoch_length": 2}
+    if "model_batch_size" in settings:
+        settings["model_batch_size"] = 32  # two uncompiled steps an epoch
+    return replace(config, {**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -76,52 +80,43 @@ def runs(request, make, tmp_path_factory):
     resumed = make(method, 3)
     resumed.restore(*load_arrays(path))
     continued = [without_times(metrics) for metrics in resumed.train()]
-    return {
-        "method": method,
-        "whole": whole,
-        "rows": rows,
-        "first": first,
-        "resumed": resumed,
-        "continued": continued,
-    }
+    return SimpleNamespace(
+        method=method, whole=whole, rows=rows, first=first, resumed=resumed, continued=continued
+    )
 
 
 def test_every_method_is_trained_here_and_has_a_class_and_a_title():
     assert set(TINY) == set(METHODS) == set(ALGORITHMS) == set(TITLES)
 
 
-def test_equal_seeds_give_equal_metrics(runs):
-    np.testing.assert_equal(runs["first"], runs["rows"][0])
-
-
-def test_a_resumed_run_continues_as_one_that_never_stopped(runs):
-    np.testing.assert_equal(runs["continued"], runs["rows"][1:])
-    np.testing.assert_equal(runs["resumed"].arrays(), runs["whole"].arrays())
-    ended, undisturbed = runs["resumed"].counters(), runs["whole"].counters()
+def test_equal_seeds_give_equal_metrics_and_a_resumed_run_those_of_one_that_never_stopped(runs):
+    np.testing.assert_equal([runs.first, *runs.continued], runs.rows)
+    np.testing.assert_equal(runs.resumed.arrays(), runs.whole.arrays())
+    ended, undisturbed = runs.resumed.counters(), runs.whole.counters()
     for counters in (ended, undisturbed):
         del counters["model_metrics"]["times/epoch_train_model"]
     np.testing.assert_equal(ended, undisturbed)
 
 
 def test_counters_hold_nothing_but_plain_values(runs):
-    counters = runs["whole"].counters()
+    counters = runs.whole.counters()
     np.testing.assert_equal(json.loads(json.dumps(counters)), counters)
 
 
 def test_metrics_are_floats_of_the_same_names_in_every_epoch(runs):
-    assert len({tuple(row) for row in runs["rows"]}) == 1
-    assert {type(value) for row in runs["rows"] for value in row.values()} == {float}
-    assert all(math.isfinite(row["evaluation/return-average"]) for row in runs["rows"])
+    assert len({tuple(row) for row in runs.rows}) == 1
+    assert {type(value) for row in runs.rows for value in row.values()} == {float}
+    assert all(math.isfinite(row["evaluation/return-average"]) for row in runs.rows)
 
 
 def test_training_moves_the_policy(runs, make):
-    untrained, _ = make(runs["method"], 3).policy.exported()
-    trained, _ = runs["whole"].policy.exported()
+    untrained, _ = make(runs.method, 3).policy.exported()
+    trained, _ = runs.whole.policy.exported()
     assert any(np.any(trained[name] != array) for name, array in untrained.items())
 
 
 def test_the_exported_policy_acts_as_the_trained_one(runs):
-    policy = runs["whole"].policy
+    policy = runs.whole.policy
     read = type(policy).from_exported(*policy.exported())
     observations = np.random.RandomState(1).uniform(-1, 1, (3, OBS_DIM)).astype(np.float32)
     actions = policy.acting(3, seed=5)(observations)
@@ -130,23 +125,23 @@ def test_the_exported_policy_acts_as_the_trained_one(runs):
 
 
 def test_a_checkpoint_does_not_hold_the_dataset(runs):
-    assert ROWS not in {length for a in runs["whole"].arrays().values() for length in a.shape}
+    assert ROWS not in {length for a in runs.whole.arrays().values() for length in a.shape}
 
 
 def test_an_older_checkpoint_that_holds_the_dataset_is_read(runs, make):
-    arrays, counters = runs["whole"].arrays(), runs["whole"].counters()
+    arrays, counters = runs.whole.arrays(), runs.whole.counters()
     old = {"environment_pool/rewards": np.zeros((9, 1), np.float32)}
-    again = make(runs["method"], 3)
+    again = make(runs.method, 3)
     again.restore({**arrays, **old}, {**counters, "environment_pool_pointer": 0})
     np.testing.assert_equal(again.arrays(), dict(arrays))
 
 
 def test_arrays_of_other_sizes_are_refused(runs, make):
-    arrays = runs["whole"].arrays()
+    arrays = runs.whole.arrays()
     name = next(name for name, array in arrays.items() if array.ndim >= 2 and "pool" not in name)
     with pytest.raises(ValueError, match="shape"):
-        make(runs["method"], 3).restore(
-            {**arrays, name: np.concatenate([arrays[name]] * 2)}, runs["whole"].counters()
+        make(runs.method, 3).restore(
+            {**arrays, name: np.concatenate([arrays[name]] * 2)}, runs.whole.counters()
         )
 
 

@@ -143,12 +143,15 @@ def evaluated(schedule, environments, **changes):
     return run.mopo, run.run()[0]
 
 
-def test_evaluation_returns_are_those_of_the_environments(schedule):
+def test_evaluation_returns_are_those_of_the_environments_or_nan(schedule):
     _, metrics = evaluated(schedule, [Counter(2), Counter(4)])
     names = ("return-average", "return-min", "return-max", "episode-length-avg")
     assert [metrics[f"evaluation/{name}"] for name in names] == [3.0, 2.0, 4.0, 3.0]
     assert metrics["evaluation/normalized-score"] == pytest.approx(20.0)
     assert metrics["training/return-average"] == 3.0
+    (without,) = schedule(n_epochs=1).run()
+    assert list(without) == list(metrics)
+    assert all(math.isnan(without[name]) for name in without if name.startswith("evaluation/"))
 
 
 def test_evaluation_episodes_are_cut_at_max_path_length(schedule):
@@ -173,10 +176,3 @@ def test_stochastic_evaluation_is_compiled_for_the_number_of_episodes(schedule, 
     )
     run.run()
     assert sizes == [2] * 4  # one episode runs alone at the end
-
-
-def test_without_environments_the_evaluation_is_nan(schedule):
-    (metrics,) = schedule(n_epochs=1).run()
-    values = [value for name, value in metrics.items() if name.startswith("evaluation/")]
-    assert len(values) == 9
-    assert all(math.isnan(value) for value in values)

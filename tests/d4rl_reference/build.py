@@ -23,13 +23,7 @@ REQUIREMENTS = HERE / "requirements.txt"
 BINARIES_WHEEL = "free-mujoco-py==2.1.6"
 BINARIES_PREFIX = "mujoco_py/binaries/linux/mujoco210/"
 PYTHON = (3, 11)  # numpy needs at least this, mujoco-py's compilation at most
-DEBIAN_PACKAGES = (
-    "gcc",
-    "libc6-dev",
-    "libosmesa6-dev",
-    "libgl1-mesa-dev",
-    "patchelf",
-)
+DEBIAN_PACKAGES = ("gcc", "libc6-dev", "libosmesa6-dev", "libgl1-mesa-dev", "patchelf")
 COMPILED_AGAINST = """
 #include <GL/osmesa.h>
 int main(void) { return OSMesaGetCurrentContext() != 0; }
@@ -59,12 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 def build(venv: Path) -> None:
-    """Build everything in ``venv``, unless a stamp says that it is there.
-
-    Raises:
-        BuildError: if something that only the user can provide is missing.
-        subprocess.CalledProcessError: if an installation fails.
-    """
+    """Build everything in ``venv``, unless a stamp says that it is there."""
     content = REQUIREMENTS.read_bytes() + Path(__file__).read_bytes() + str(venv).encode()
     stamp = venv / f".d4rl-{hashlib.sha256(content).hexdigest()[:16]}"
     if stamp.exists():
@@ -90,11 +79,7 @@ def build(venv: Path) -> None:
 
 
 def find_interpreter() -> str:
-    """Return a Python of the version that mujoco-py compiles with.
-
-    Raises:
-        BuildError: if there is none.
-    """
+    """Return a Python of the version that mujoco-py compiles with."""
     if sys.version_info[:2] == PYTHON:
         return sys.executable
     found = shutil.which("python{}.{}".format(*PYTHON))
@@ -108,11 +93,7 @@ def find_interpreter() -> str:
 
 
 def provide_system_packages() -> None:
-    """Install the compiler, patchelf and Mesa's development files if they are missing.
-
-    Raises:
-        BuildError: if they are missing and cannot be installed from here.
-    """
+    """Install the compiler, patchelf and Mesa's development files if they are missing."""
     if has_system_packages():
         return
     by_hand = f"apt-get install {' '.join(DEBIAN_PACKAGES)}"
@@ -141,11 +122,7 @@ def has_system_packages() -> bool:
 
 
 def extract_binaries(wheel: Path, target: Path) -> None:
-    """Put the MuJoCo 2.1.0 that ``wheel`` carries for Linux into the folder ``target``.
-
-    Raises:
-        BuildError: if the wheel does not carry it.
-    """
+    """Put the MuJoCo 2.1.0 that ``wheel`` carries for Linux into the folder ``target``."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith(BINARIES_PREFIX)]
         for name in names:
@@ -159,11 +136,7 @@ def extract_binaries(wheel: Path, target: Path) -> None:
 
 
 def compile_mujoco_py(venv: Path) -> None:
-    """Have mujoco-py compile its extension, and let that find MuJoCo beside it.
-
-    Raises:
-        BuildError: if the compilation fails; the message ends with its last line.
-    """
+    """Have mujoco-py compile its extension, and let that find MuJoCo beside it."""
     binaries = venv / "mujoco210"
     environment = os.environ | {
         "MUJOCO_PY_MUJOCO_PATH": str(binaries),
@@ -182,11 +155,7 @@ def compile_mujoco_py(venv: Path) -> None:
 
 
 def run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:
-    """Run ``command`` and wait for it.
-
-    Raises:
-        subprocess.CalledProcessError: if it fails.
-    """
+    """Run ``command`` and wait for it; fail if it does."""
     subprocess.run([str(part) for part in command], env=environment, check=True)
 
 

@@ -99,6 +99,33 @@ def test_read_returns_float32_and_bool_and_leaves_infos_on_the_disk(tmp_path):
     for name, values in log.items():
         assert columns[name].dtype == values.dtype, name
         np.testing.assert_array_equal(columns[name], values)
+    path = write(tmp_path / "own.hdf5", small_log(next_observations=np.zeros((6, 2))))
+    assert "next_observations" in read_hdf5(path)
+    assert "next_observations" not in read_hdf5(path, with_next_observations=False)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "no file"),
+        (lambda path: path.write_bytes(b""), "not an HDF5 file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "truncated"),
+        (
+            lambda path: write(path, small_log(actions=None, terminals=None)),
+            r"lacks actions, terminals.*found observations",
+        ),
+        (
+            lambda path: write(path, small_log(terminals=np.array([0, 0, 1, 0.5, 0, 0]))),
+            r"must be 0 or 1.*\(0.5\) in row 3",
+        ),
+    ],
+    ids=["missing", "empty", "truncated", "columns", "flags"],
+)
+def test_unfit_files_are_refused(tmp_path, damage, message):
+    path = write(tmp_path / "log.hdf5", small_log())
+    damage(path)
+    with pytest.raises(InputError, match=message):
+        read_hdf5(path)
 
 
 def test_damaged_compressed_rows_are_refused(tmp_path):

@@ -62,9 +62,7 @@ def test_path_loads_and_says_what_it_read(folders):
     assert (dataset.name, dataset.path, dataset.task) == ("mine.hdf5", path, None)
     assert dataset.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (dataset.rows_in_file, len(dataset.transitions.rewards)) == (ROWS, ROWS - 5)
-
-
-def test_file_of_d4rls_name_tells_its_task(folders):
+    # A file of D4RL's name tells its task.
     assert load_dataset(str(write(folders / FILE_NAME))).task == "hopper"
 
 
@@ -125,14 +123,17 @@ def test_id_that_is_not_there_is_fetched_into_the_named_folder(folders, monkeypa
     assert captured.out == ""
 
 
-def test_name_that_is_nothing_is_refused_with_the_nearest_ids():
-    with pytest.raises(InputError, match="did you mean halfcheetah-medium-v2"):
-        load_dataset("halfcheeta-medium-v2")
-
-
-@pytest.mark.parametrize("spec", ["missing.hdf5", "folder/missing", "/missing/file.npy"])
-def test_path_that_is_not_there_is_refused(spec):
-    with pytest.raises(InputError, match="there is no file"):
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("halfcheeta-medium-v2", "did you mean halfcheetah-medium-v2"),
+        ("missing.hdf5", "there is no file"),
+        ("folder/missing", "there is no file"),
+        ("/missing/file.npy", "there is no file"),
+    ],
+)
+def test_name_that_is_nothing_is_refused_with_the_nearest_ids(spec, message):
+    with pytest.raises(InputError, match=message):
         load_dataset(spec)
 
 

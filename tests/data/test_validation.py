@@ -107,13 +107,9 @@ def test_actions_outside_the_bounds_warn_with_range_and_rows():
         validate(transitions(actions=actions), source="x", action_low=[-1, -1], action_high=[1, 1])
 
 
-def test_flags_of_any_number_type_become_bool():
+def test_flags_of_any_number_type_become_bool_and_nan_is_none():
     for kind in (np.uint8, np.float32, np.int64, np.bool_):
         flags = terminal_flags(np.array([0, 1], kind), name="terminals", source="x")
-        assert flags.dtype == np.bool_
-        assert flags.tolist() == [False, True]
-
-
-def test_nan_is_no_flag():
+        assert (flags.dtype, flags.tolist()) == (np.bool_, [False, True])
     with pytest.raises(InputError, match=r"1 other values.*\(nan\) in row 1"):
         terminal_flags(np.array([0, np.nan]), name="terminals", source="x")

@@ -28,6 +28,10 @@ def test_states_are_passed_on_in_double_precision():
     assert final.dtype == np.float64
 
 
+def test_rollouts_end_once_every_row_has_ended():
+    assert len(roll([2, 1], 10)) == 2
+
+
 def test_steps_are_deterministic_if_asked():
     model = Countdown()
     roll([5], 2, model=model, deterministic=True)

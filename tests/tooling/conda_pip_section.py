@@ -7,17 +7,7 @@ import yaml
 
 
 def pip_section(path: Path) -> list[str]:
-    """Return the pip section of a conda environment file.
-
-    Args:
-        path: the environment file.
-
-    Returns:
-        The lines as written: ``name==version`` and pip options.
-
-    Raises:
-        ValueError: if the file has not exactly one pip section.
-    """
+    """Return its lines as written: ``name==version`` and pip options."""
     dependencies = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     sections = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
     if len(sections) != 1:

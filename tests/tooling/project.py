@@ -16,14 +16,7 @@ def read_pyproject() -> dict[str, Any]:
 
 
 def read_lock(name: str) -> list[tuple[Requirement, list[str]]]:
-    """Return each pin of a lock file with its hashes, as written.
-
-    Args:
-        name: file name, one of LOCKS.
-
-    Returns:
-        (requirement, hashes); a package that differs by Python version comes more than once.
-    """
+    """Return each pin of a lock file with its hashes; one may differ by Python version."""
     logical_lines = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     pins = []
     for line in filter(str.strip, logical_lines):

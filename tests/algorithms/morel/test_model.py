@@ -187,15 +187,20 @@ def test_paths_end_in_halt_in_the_tasks_end_or_at_the_horizon():
     model.halt_reward.assign(-9.0)
     # Moves of 1: 3.5, 4.5 | 4.95 is unknown | 0, 1, 2.
     starts, latents = column(3.5, 4.95, 0.0), np.zeros((3, 3, 1), np.float32)
-    paths = pessimistic_paths(
-        model, lambda states, noise: np.ones_like(states), starts, latents, np.zeros(3, np.int32)
-    )
+    members = np.zeros(3, np.int32)
+
+    def right(states, noise):
+        return np.ones_like(states)
+
+    paths = pessimistic_paths(model, right, starts, latents, members)
     np.testing.assert_array_equal(paths.lengths, [2, 1, 3])
     np.testing.assert_array_equal(paths.halted, [False, True, False])
     np.testing.assert_array_equal(paths.terminated, [True, True, False])
     np.testing.assert_allclose(paths.observations[:, 2, 0], [0, 1, 2])
     np.testing.assert_allclose(paths.observations[:, 0, 0], [3.5, 4.5, 0])
     np.testing.assert_allclose(paths.rewards, [[1, -9, 1], [1, 0, 1], [0, 0, 1]])
+    alone = pessimistic_paths(model, right, starts[1:2], latents[:, :1], members[:1])
+    np.testing.assert_array_equal(alone.lengths, [1])
 
 
 def test_noise_of_a_path_does_not_depend_on_the_others_lengths():
