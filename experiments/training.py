@@ -378,17 +378,17 @@ def _describe_table(dataset: Dataset) -> list[str]:
     """Return lines that say which column was what, and which ones the networks will mind."""
     columns, bounds, lines = dataset.columns, dataset.action_bounds, []
     if columns is not None:
-        ends = f"terminal {columns.terminals}" if columns.terminals else "never terminal"
-        successors = (
-            f"the next row of the same {columns.episode}"
-            if columns.next_observations is None
-            else f"columns {', '.join(columns.next_observations)}"
-        )
-        lines.append(
-            f"observations {', '.join(columns.observations)}; actions "
-            f"{', '.join(columns.actions)}; reward {columns.rewards}; {ends}; successors: "
-            f"{successors}."
-        )
+        successors = f"the next row of the same {columns.episode}"
+        if columns.next_observations is not None:
+            successors = f"columns {', '.join(columns.next_observations)}"
+        parts = [
+            f"observations {', '.join(columns.observations)}",
+            f"actions {', '.join(columns.actions)}",
+            f"reward {columns.rewards}",
+            f"terminal {columns.terminals}" if columns.terminals else "never terminal",
+            f"successors: {successors}.",
+        ]
+        lines.append("; ".join(parts))
     if bounds is not None:
         pairs = zip(bounds.low, bounds.high, strict=True)
         ranges = ", ".join(f"[{low:g}, {high:g}]" for low, high in pairs)

@@ -125,9 +125,11 @@ Put = Callable[[str], Path]
 
 @pytest.fixture
 def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
+    python = sys.executable
+
     def program(code: str) -> Path:
         path = tmp_path / "program"
-        path.write_text(f"#!{sys.executable}\nimport os, signal, sys, time\n{code}\n")
+        path.write_text(f"#!{python}\nimport os, signal, sys, time\n{code}\n")
         path.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(path))
         return tmp_path
