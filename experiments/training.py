@@ -213,8 +213,7 @@ def train_run(
         Interrupted: on Ctrl-C.
         DivergenceError: if training meets a NaN or an infinite number.
 
-    Original: examples/development/main.py:ExperimentRunner._setup;
-        examples/development/main.py:ExperimentRunner._restore
+    Original: examples/development/main.py:ExperimentRunner._setup
     """
     if resume:
         require_same(folder.spec, spec, folder.path)
@@ -235,7 +234,10 @@ def train_run(
 
 
 def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint | None:
-    """Make a run's files those of its last checkpoint; return that, None if there is none yet."""
+    """Make a run's files those of its last checkpoint; return that, None if there is none yet.
+
+    Original: examples/development/main.py:ExperimentRunner._restore
+    """
     checkpoint = folder.load_checkpoint()
     done, asked = checkpoint[1]["epoch"] if checkpoint else 0, spec.algorithm.n_epochs
     require(
