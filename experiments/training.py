@@ -213,8 +213,7 @@ def train_run(
         Interrupted: on Ctrl-C.
         DivergenceError: if training meets a NaN or an infinite number.
 
-    Original: examples/development/main.py:ExperimentRunner._setup;
-        examples/development/main.py:ExperimentRunner._restore
+    Original: examples/development/main.py:ExperimentRunner._setup
     """
     if resume:
         require_same(folder.spec, spec, folder.path)
@@ -235,7 +234,10 @@ def train_run(
 
 
 def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint | None:
-    """Make a run's files those of its last checkpoint; return that, None if there is none yet."""
+    """Make a run's files those of its last checkpoint; return that, None if there is none yet.
+
+    Original: examples/development/main.py:ExperimentRunner._restore
+    """
     checkpoint = folder.load_checkpoint()
     done, asked = checkpoint[1]["epoch"] if checkpoint else 0, spec.algorithm.n_epochs
     require(
@@ -378,17 +380,17 @@ def _describe_table(dataset: Dataset) -> list[str]:
     """Return lines that say which column was what, and which ones the networks will mind."""
     columns, bounds, lines = dataset.columns, dataset.action_bounds, []
     if columns is not None:
-        ends = f"terminal {columns.terminals}" if columns.terminals else "never terminal"
-        successors = (
-            f"the next row of the same {columns.episode}"
-            if columns.next_observations is None
-            else f"columns {', '.join(columns.next_observations)}"
-        )
-        lines.append(
-            f"observations {', '.join(columns.observations)}; actions "
-            f"{', '.join(columns.actions)}; reward {columns.rewards}; {ends}; successors: "
-            f"{successors}."
-        )
+        successors = f"the next row of the same {columns.episode}"
+        if columns.next_observations is not None:
+            successors = f"columns {', '.join(columns.next_observations)}"
+        parts = [
+            f"observations {', '.join(columns.observations)}",
+            f"actions {', '.join(columns.actions)}",
+            f"reward {columns.rewards}",
+            f"terminal {columns.terminals}" if columns.terminals else "never terminal",
+            f"successors: {successors}.",
+        ]
+        lines.append("; ".join(parts))
     if bounds is not None:
         pairs = zip(bounds.low, bounds.high, strict=True)
         ranges = ", ".join(f"[{low:g}, {high:g}]" for low, high in pairs)

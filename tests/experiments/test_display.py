@@ -193,11 +193,3 @@ def test_a_duration_is_readable(seconds, text):
 )
 def test_a_number_has_about_four_digits(value, text):
     assert number(value) == text
-
-
-def test_the_display_receives_every_callback_of_the_library():
-    from mopo_tf2.progress import Progress
-
-    wanted = {name for name in vars(Progress) if not name.startswith("_")}
-    assert "model_epoch" in wanted
-    assert wanted <= set(vars(TrainingDisplay))

@@ -65,12 +65,6 @@ def test_none_leaves_a_field_as_it_is() -> None:
     assert changed_spec(spec, {"seed": None, "physics": None}, {}) == spec
 
 
-def test_a_plain_setting_goes_to_the_methods_that_have_it() -> None:
-    settings = {"hidden_dim": "16", "n_epochs": "3"}
-    chosen = settings_of_methods(settings, ["mopo", "bc"])
-    assert chosen == {"mopo": settings, "bc": {"n_epochs": "3"}}
-
-
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_setting_that_names_its_method_counts_more_than_a_plain_one(order: int) -> None:
     settings = dict([("mopo.n_epochs", "4"), ("n_epochs", "3")][::order])

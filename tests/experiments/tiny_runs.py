@@ -87,13 +87,11 @@ def write_random_dataset(path: Path, rows: int = 1200) -> Path:
     return path
 
 
-def train_arguments(
-    data: Path, out: Path, *, epochs: int, settings: list[str] | None = None
-) -> list[str | Path]:
+def train_arguments(data: Path, out: Path, *, epochs: int) -> list[str | Path]:
     """Return the arguments of a tiny training run."""
     return [
         *("train", "halfcheetah_mixed", "--dataset", data, "--out", out),
-        *("--epochs", str(epochs), "--set", *TINY_SETTINGS, *(settings or [])),
+        *("--epochs", str(epochs), "--set", *TINY_SETTINGS),
     ]
 
 
