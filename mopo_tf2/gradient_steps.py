@@ -16,7 +16,10 @@ Keras' default of 1e-7 changes some weights by 1e-2."""
 
 def adam(learning_rate: float, variables: Sequence[keras.Variable]) -> keras.optimizers.Adam:
     """Return an Adam optimiser whose slots for ``variables`` exist already."""
-    optimizer = keras.optimizers.Adam(learning_rate, epsilon=ADAM_EPSILON)
+    # Q-05: TF1 takes 1 - beta in float32, which for the second moment is 1.3e-5 less than 0.001.
+    # Keras takes it in float64, so it is given the float32 numbers.
+    beta_1, beta_2 = float(np.float32(0.9)), float(np.float32(0.999))
+    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=ADAM_EPSILON)
     optimizer.build(variables)
     return optimizer
 

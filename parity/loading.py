@@ -149,6 +149,27 @@ def compare_sac(
     )
 
 
+def compare_sac_slots(
+    recording: Recording, prefix: str, sac: SAC, group: str
+) -> Iterator[Comparison]:
+    """Compare Adam's moments with those recorded as ``prefix/PART/I/m`` and ``.../v``."""
+    for letter, rung in (("m", "first_moment"), ("v", "second_moment")):
+        for part, optimizer in sac.optimizers.items():
+            slots = optimizer._momentums if letter == "m" else optimizer._velocities
+            for i, slot in enumerate(slots):
+                for name, values in _by_network(part, slot.numpy()):
+                    array = f"{prefix}/{name}/{i}/{letter}"
+                    ours = values.reshape(recording[array].shape)
+                    yield compare(recording, array, ours, rung, f"{group}: Adam's {letter}")
+
+
+def _by_network(part: str, values: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return the recorder's name of each network of ``part``, and its values."""
+    if part == "critics":
+        return [(f"q{i + 1}", critic) for i, critic in enumerate(values)]
+    return [({"temperature": "log_alpha"}.get(part, part), values)]
+
+
 def recorded_layers(recording: Recording, prefix: str) -> list[np.ndarray]:
     """Return the arrays ``prefix/0``, ``prefix/1``, ...: kernel, bias, kernel, bias, ..."""
     arrays = recording.under(prefix)

@@ -122,6 +122,36 @@ LADDER: dict[str, Rung] = {
     "sac_many_updates": Rung(
         0.0, 4e-4, f"after 60 SAC updates: ten times the 4e-5 of a replay, since {_RACE}"
     ),
+    "sac_epochs": Rung(
+        0.0,
+        1e-5,
+        "weights after 40 to 120 SAC updates over several epochs: 3e-7 where the original read "
+        f"everything on entry, 1.4e-5 where it did not, since {_RACE}. {_ADAM}: single ones by up "
+        "to 3e-3 of the largest weight on another set",
+        exceptions=0.002,
+        exception_limit=1e-3,
+    ),
+    "first_moment": Rung(
+        2e-3, 0.0, f"ten times the 2e-4 that is measured, since {_RACE}; 7e-7 where not", "array"
+    ),
+    "second_moment": Rung(
+        5e-3, 0.0, f"ten times the 5e-4 that is measured, since {_RACE}; 6e-7 where not", "array"
+    ),
+    "metric": Rung(2e-4, 2e-5, "diagnostics at such weights: ten times what is measured"),
+    "sac_actions": Rung(0.0, 2e-4, "actions at such weights: ten times the 2e-5 that is measured"),
+    "returns": Rung(
+        1e-6, 1e-5, "a sum of up to 60 rewards, which the original takes in float32, and its spread"
+    ),
+    "recorded_state": Rung(
+        0.0,
+        2e-4,
+        "one simulator step from a state that was recorded in float32: contacts amplify the "
+        "rounding to 3e-5",
+    ),
+    "episode": Rung(
+        0.0, 1e-3, "rewards of ten steps that start so, which contacts amplify from step to step"
+    ),
+    "recorded_state_reward": Rung(0.0, 5e-6, "its reward: ten times the 4e-7 that is measured"),
     "q_mean": Rung(
         2e-5, 0.0, "mean of critics that 1 to 20 updates have moved", relative_to="array"
     ),

@@ -29,6 +29,16 @@ def test_adam_has_the_epsilon_of_tf1():
     np.testing.assert_allclose(2.0 - variable.numpy(), [step], rtol=1e-3)
 
 
+def test_adam_takes_one_minus_beta_in_float32():
+    variable = keras.Variable([2.0])
+    optimizer = adam(3e-4, [variable])
+    with tf.GradientTape() as tape:
+        loss = variable.value[0]
+    minimise(optimizer, tape, loss, [variable])
+    for slots, beta in ((optimizer._momentums, 0.9), (optimizer._velocities, 0.999)):
+        assert slots[0].numpy()[0] == np.float32(1.0) - np.float32(beta)
+
+
 def test_every_row_of_nested_inputs_is_one_step_in_order():
     total = keras.Variable(0.0, dtype="float64")
 

@@ -27,6 +27,7 @@ from . import (
     loaders,
     sac,
     epoch,
+    epochs,
     run_checkpoint,
     environments,
     configurations,

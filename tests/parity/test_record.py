@@ -22,6 +22,7 @@ FINGERPRINTS = {
     "ensembles": "b74821458b51c5bd",
     "environments": "dffc0e380671cf9a",
     "epoch": "407ce7b1ac97bb24",
+    "epochs": "4fe96b615602706c",
     "index_original": "218130a5aead4e2a",
     "layers": "72588bb3664bd159",
     "loaders": "85b3aff9e2ce329f",
