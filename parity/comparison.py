@@ -63,6 +63,7 @@ def compare(
     group: str,
     *,
     rows: np.ndarray | None = None,
+    widened: float = 1.0,
     note: str = "",
 ) -> Comparison:
     """Compare ``ours`` with the recorded ``array``.
@@ -77,9 +78,13 @@ def compare(
         rung: of the ladder.
         group: the row of the table.
         rows: bool, the entries along the first axis to compare; None for all.
+        widened: factor on the rung's limit, where the recorded values say how far their own
+            rounding reaches.
         note: for the reader of the table.
     """
-    return compare_values(recording[array], ours, rung, group, array, rows=rows, note=note)
+    return compare_values(
+        recording[array], ours, rung, group, array, rows=rows, widened=widened, note=note
+    )
 
 
 def compare_values(
@@ -90,6 +95,7 @@ def compare_values(
     array: str,
     *,
     rows: np.ndarray | None = None,
+    widened: float = 1.0,
     note: str = "",
 ) -> Comparison:
     """Compare two arrays; see ``compare``. ``array`` says what they are."""
@@ -106,7 +112,7 @@ def compare_values(
     if not theirs.size:
         return Comparison(group, array, rung, 0, note=note)
     errors, relative = _errors(theirs, mine)
-    limits = _limits(rung, theirs)
+    limits = widened * _limits(rung, theirs)
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.where(errors == 0.0, 0.0, errors / limits)
     worst = int(np.argmax(shares))

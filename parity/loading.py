@@ -130,20 +130,35 @@ def load_sac(sac: SAC, recording: Recording, prefix: str, *, targets: str = "tar
 
 
 def compare_sac(
-    recording: Recording, prefix: str, sac: SAC, rung: str, group: str
+    recording: Recording,
+    prefix: str,
+    sac: SAC,
+    rung: str,
+    group: str,
+    *,
+    critics_rung: str | None = None,
 ) -> Iterator[Comparison]:
-    """Compare every weight with those recorded under ``prefix``; one group per kind of network."""
+    """Compare every weight with those recorded under ``prefix``; one group per kind of network.
+
+    Args:
+        recording: of the case.
+        prefix: of the arrays.
+        sac: the port's.
+        rung: of the weights.
+        group: how the groups' names start.
+        critics_rung: of the critics, if it is another one.
+    """
     yield from compare_layers(
         recording, f"{prefix}/policy", sac.policy.get_weights(), rung, f"{group}: policy"
     )
-    for kind, name, critics in (
-        ("critics", "q", sac.critics),
-        ("target critics", "target_q", sac.target_critics),
+    for kind, name, critics, their_rung in (
+        ("critics", "q", sac.critics, critics_rung or rung),
+        ("target critics", "target_q", sac.target_critics, rung),
     ):
         for critic in range(critics.num_critics):
             weights = critics.critic_weights(critic)
             layers = f"{prefix}/{name}{critic + 1}"
-            yield from compare_layers(recording, layers, weights, rung, f"{group}: {kind}")
+            yield from compare_layers(recording, layers, weights, their_rung, f"{group}: {kind}")
     yield compare(
         recording, f"{prefix}/log_alpha", sac.log_alpha.numpy(), rung, f"{group}: temperature"
     )

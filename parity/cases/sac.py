@@ -13,9 +13,16 @@ from ..comparison import Comparison, compare, compare_values
 from ..loading import SAC_ARRAYS, below, compare_sac, hidden_sizes, load_sac
 from ..recording import Recording
 from ..registry import Case
+from ..tolerances import LADDER
 
 STEPS = "step_q_mean__q_loss__alpha"
 """Per step: mean of Q and critics' loss before it, temperature after it."""
+
+OUTPUT_KERNEL = -2
+"""Of the policy's weights: kernel, bias, ..., output kernel, output bias."""
+
+NEW_KERNEL = 2
+"""Of the reads that may explain a recorded Q loss: the policy's output kernel after its update."""
 
 FEW_UPDATES = 20
 """Up to here a replay agrees to rounding; later the original may have read what it just wrote."""
@@ -61,13 +68,36 @@ def _losses(recording: Recording, sac: SAC, batch: Transitions) -> Iterator[Comp
         ("q2_loss", losses["critics"][1]),
     ):
         yield compare(recording, f"losses/{name}", np.asarray(loss), "loss", "losses")
-    yield from _gradients(recording, gradients)
+    yield from _policy_gradients(recording, gradients["policy"], _amplification(sac, batch))
+    yield from _other_gradients(recording, gradients)
 
 
-def _gradients(recording: Recording, gradients: dict[str, list[tf.Tensor]]) -> Iterator[Comparison]:
-    for i, gradient in enumerate(gradients["policy"]):
-        array = f"losses/gradients/policy/{i}"
-        yield compare(recording, array, gradient.numpy(), "gradient", "gradients: policy")
+def _amplification(sac: SAC, batch: Transitions) -> float:
+    """Return how far the original's own rounding reaches in gradients of the policy.
+
+    The latent comes back as (raw action - shift) / scale (Q-48): a unit of rounding of the raw
+    action becomes exp(-log scale) of them. A row has one part in B of the gradient.
+    """
+    _, log_scale = sac.policy(batch.observations)
+    return float(np.exp(-log_scale.numpy().astype(np.float64)).max()) / len(batch.observations)
+
+
+def _policy_gradients(
+    recording: Recording, gradients: list[tf.Tensor], amplification: float
+) -> Iterator[Comparison]:
+    """Compare them with the limit at a scale of 1 plus what a small scale amplifies."""
+    rounding = float(np.finfo(np.float32).eps) * amplification
+    widened = 1.0 + 2.0 * rounding / LADDER["gradient"].rtol
+    note = f"limit times {widened:.2g}, by the smallest scale (Q-48)"
+    for i, gradient in enumerate(gradients):
+        array, ours = f"losses/gradients/policy/{i}", gradient.numpy()
+        group = "gradients: policy"
+        yield compare(recording, array, ours, "gradient", group, widened=widened, note=note)
+
+
+def _other_gradients(
+    recording: Recording, gradients: dict[str, list[tf.Tensor]]
+) -> Iterator[Comparison]:
     for critic in range(len(gradients["critics"][0])):
         for i, stacked in enumerate(gradients["critics"]):
             array = f"losses/gradients/q{critic + 1}/{i}"
@@ -86,38 +116,64 @@ def _updates(recording: Recording, sac: SAC, batches: Transitions) -> Iterator[C
     """All steps one by one, for what is recorded on the way; then all in one compiled block."""
     noise, next_noise = recording["step_actor_latents"], recording["step_critic_latents"]
     fresh = {name: variable.numpy() for name, variable in sac.named_variables().items()}
-    on_the_way = []
+    on_the_way, reads = [], set()
     for k in range(len(noise)):
-        on_the_way.append(_before_step(recording, sac, _row(batches, k), k))
-        one = slice(k, k + 1)
+        batch, one = _row(batches, k), slice(k, k + 1)
+        before = _Before(sac)
+        mean = sac.diagnostics(batch, noise[k], next_noise[k])["Q-avg"]
         step = Transitions(*(column[one] for column in batches))
         sac.update_block(step, noise[one], next_noise[one])
+        losses = before.losses(batch, (noise[k], next_noise[k]))
+        read = int(np.argmin(np.abs(np.array(losses) - recording[STEPS][k, 1])))
+        reads.add(read)
+        on_the_way.append([mean, losses[read], np.exp(sac.log_alpha.numpy())])
         if f"after_{k + 1}_steps/log_alpha" in recording:
-            yield from _weights(recording, sac, k + 1, "")
-        on_the_way[k].append(np.exp(sac.log_alpha.numpy()))
+            yield from _weights(recording, sac, k + 1, "", reads)
     yield from _on_the_way(recording, np.array(on_the_way, np.float32))
     for name, variable in sac.named_variables().items():
         variable.assign(fresh[name])
     sac.update_block(batches, noise, next_noise)
-    yield from _weights(recording, sac, len(noise), " in one block")
+    yield from _weights(recording, sac, len(noise), " in one block", reads)
 
 
-def _before_step(recording: Recording, sac: SAC, batch: Transitions, k: int) -> list[float]:
-    """Return the mean of Q and the critics' loss before step ``k``.
+class _Before:
+    """The networks of ``sac`` before a step, to be asked after it for the critics' loss then."""
 
-    Of the loss there are two: with the temperature on entry, as in the port, and with the one
-    after this step, which the original read in most of the recorded runs (tolerances.py). The one
-    nearer to the recorded loss counts.
-    """
-    noise = recording["step_actor_latents"][k], recording["step_critic_latents"][k]
-    _, recorded_loss, recorded_alpha = recording[STEPS][k]
-    before = sac.diagnostics(batch, *noise)
-    log_alpha = sac.log_alpha.numpy()
-    sac.log_alpha.assign(np.log(recorded_alpha))
-    after = sac.diagnostics(batch, *noise)
-    sac.log_alpha.assign(log_alpha)
-    losses = (before["Q_loss"], after["Q_loss"])
-    return [before["Q-avg"], min(losses, key=lambda loss: abs(loss - recorded_loss))]
+    def __init__(self, sac: SAC):
+        self._sac = sac
+        self._networks = (sac.policy, sac.critics, sac.target_critics)
+        self._weights = [network.get_weights() for network in self._networks]
+        self._log_alpha = sac.log_alpha.numpy()
+
+    def losses(
+        self, batch: Transitions, noise: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[float, float, float]:
+        """Return the critics' loss before the step, with three sets of reads.
+
+        All as before the step, as in the port; the temperature as after it; or the policy's output
+        kernel as after it. The original read one of these (tolerances.py).
+        """
+        sac = self._sac
+        after = [network.get_weights() for network in self._networks], sac.log_alpha.numpy()
+        losses = []
+        for log_alpha, kernel in (
+            (self._log_alpha, None),
+            (after[1], None),
+            (self._log_alpha, after[0][0][OUTPUT_KERNEL]),  # NEW_KERNEL
+        ):
+            self._put(self._weights, log_alpha)
+            if kernel is not None:
+                policy = list(self._weights[0])
+                policy[OUTPUT_KERNEL] = kernel
+                sac.policy.set_weights(policy)
+            losses.append(sac.diagnostics(batch, *noise)["Q_loss"])
+        self._put(*after)
+        return tuple(losses)  # type: ignore[return-value]
+
+    def _put(self, weights: list[list[np.ndarray]], log_alpha: np.ndarray) -> None:
+        for network, values in zip(self._networks, weights, strict=True):
+            network.set_weights(values)
+        self._sac.log_alpha.assign(log_alpha)
 
 
 def _on_the_way(recording: Recording, ours: np.ndarray) -> Iterator[Comparison]:
@@ -133,9 +189,13 @@ def _on_the_way(recording: Recording, ours: np.ndarray) -> Iterator[Comparison]:
         yield compare_values(recorded[:, column], ours[:, column], rung, group, STEPS, rows=rows)
 
 
-def _weights(recording: Recording, sac: SAC, steps: int, how: str) -> Iterator[Comparison]:
+def _weights(
+    recording: Recording, sac: SAC, steps: int, how: str, reads: set[int]
+) -> Iterator[Comparison]:
     rung = "sac_updates" if steps <= FEW_UPDATES else "sac_many_updates"
-    yield from compare_sac(recording, f"after_{steps}_steps", sac, rung, f"after {steps}{how}")
+    critics_rung = "critics_after_race" if NEW_KERNEL in reads and steps > FEW_UPDATES else None
+    prefix, group = f"after_{steps}_steps", f"after {steps}{how}"
+    yield from compare_sac(recording, prefix, sac, rung, group, critics_rung=critics_rung)
 
 
 CASES = [
