@@ -15,7 +15,7 @@ from mopo_tf2.errors import InputError
 from mopo_tf2.files import replacing
 
 from .curve_files import RETURN, TRACES, Curve, read_curve, read_references
-from .curves import FAULT_BELOW, LAST_TWENTY, Comparison, compare
+from .curves import LAST_TWENTY, Comparison, compare
 
 # Told apart by dashes and markers, so that a print in black and white reads.
 _DASHES: tuple[Any, ...] = (
@@ -28,7 +28,7 @@ _COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 _MARKERS = "so^vDPX"
 
 
-def parity_curves(reference: Path, runs: Sequence[Path], out: Path) -> tuple[str, bool]:
+def parity_curves(reference: Path, runs: Sequence[Path], out: Path) -> str:
     """Compare run folders with the original's, draw the picture ``out``.
 
     Args:
@@ -37,7 +37,7 @@ def parity_curves(reference: Path, runs: Sequence[Path], out: Path) -> tuple[str
         out: the picture, a PNG; written whole or not at all.
 
     Returns:
-        The report as text, and whether the runs are at fault.
+        The report as text.
 
     Raises:
         InputError: if a folder is invalid, two runs have one seed, their configurations differ, or
@@ -48,17 +48,17 @@ def parity_curves(reference: Path, runs: Sequence[Path], out: Path) -> tuple[str
     folders = list({path.resolve(): path for path in runs}.values())
     comparison = compare(read_references(reference), [read_curve(folder) for folder in folders])
     draw(comparison, out)
-    return f"{report(comparison)}\npicture -> {out}", comparison.is_fault
+    return f"{report(comparison)}\npicture -> {out}"
 
 
 def report(comparison: Comparison) -> str:
-    """Return tables and verdict as text."""
+    """Return tables, and what they carry, as text."""
     lines = [_what_is_compared(comparison), ""]
     lines += _return_table(comparison)
     lines += ["", *_trace_table(comparison)]
     if comparison.holdout:
         lines += ["", *_holdout_table(comparison)]
-    return "\n".join([*lines, "", *_verdict(comparison)])
+    return "\n".join([*lines, "", *_summary(comparison)])
 
 
 def _count(number: int, noun: str) -> str:
@@ -123,7 +123,7 @@ def _holdout_table(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _verdict(comparison: Comparison) -> list[str]:
+def _summary(comparison: Comparison) -> list[str]:
     lines = []
     row, window = comparison.rows[LAST_TWENTY], min(20, comparison.epochs)
     ours, theirs = np.mean(row.runs), np.mean(row.references)
@@ -132,11 +132,6 @@ def _verdict(comparison: Comparison) -> list[str]:
         lines.append(f"{text}. The original's is not positive, so no share can be formed.")
     else:
         lines.append(f"{text}: {row.share:.0%} of it.")
-        lines.append(
-            f"FAULT: below {FAULT_BELOW:.0%} of the original's."
-            if comparison.is_fault
-            else f"No fault: not below {FAULT_BELOW:.0%} of the original's."
-        )
     if window < 20:
         lines.append(f"Only {comparison.epochs} common epochs: too early to judge by.")
     return lines + _caveats(comparison)
@@ -148,7 +143,8 @@ def _caveats(comparison: Comparison) -> list[str]:
     if len(comparison.references) == 1:
         lines.append(
             "The original has one seed: one sample, whose own scatter over seeds is unknown. The "
-            "shares carry it in full; no interval includes it."
+            "shares carry it in full; no interval includes it. python -m parity.populations "
+            "compares many seeds of both."
         )
     window = min(20, comparison.epochs)
     returns = comparison.references[0].series(RETURN, comparison.epochs)[-window:]

@@ -1,8 +1,8 @@
 """Learning curves of the port against those of the original, statistically.
 
-A learning curve has no tolerance: one gradient that rounds otherwise makes another curve. Compared
-are a window of epochs that all curves have, sums over it, and what the losses and the model do on
-the way. A reference of one seed is one sample.
+A learning curve has no tolerance: one gradient that rounds otherwise makes another curve. Shown are
+a window of epochs that all curves have, sums over it, and what the losses and the model do on the
+way. A reference of one seed is one sample, so there is no verdict: ``populations`` tests many.
 """
 
 import dataclasses
@@ -16,8 +16,6 @@ from mopo_tf2.errors import InputError
 
 from .curve_files import RETURN, Curve
 
-FAULT_BELOW = 0.7
-"""Share of the original's mean return over the last twenty epochs; below it is a fault."""
 _COMPARED_PARAMETERS = (
     "rollout_length",
     "penalty_coeff",
@@ -154,11 +152,6 @@ class Comparison:
     epochs: int
     rows: dict[str, Row]
     holdout: list[HoldoutRow]
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether the mean of the last twenty epochs is too far below the original's."""
-        return self.rows[LAST_TWENTY].share < FAULT_BELOW
 
 
 def compare(references: Sequence[Curve], runs: Sequence[Curve], seed: int = 0) -> Comparison:

@@ -1,4 +1,4 @@
-"""Comparison of learning curves: numbers by hand, verdicts, and what is refused."""
+"""Comparison of learning curves: numbers by hand, what is said, and what is refused."""
 
 import json
 from pathlib import Path
@@ -63,22 +63,14 @@ def test_window_is_what_all_curves_have(tmp_path):
     assert found.rows["final return"].runs == [24.0, 24.0]
 
 
-@pytest.mark.parametrize(
-    ("levels", "share", "is_fault"),
-    [([0.71], 0.71, False), ([0.69], 0.69, True), ([0.5, 1.1], 0.8, False)],
-)
-def test_fault_is_a_mean_of_the_last_twenty_below_seventy_percent(
-    tmp_path, levels, share, is_fault
-):
-    runs = [np.where(np.arange(40) < 20, 0.0, 100.0 * level) for level in levels]
+def test_share_is_of_the_means_over_runs(tmp_path):
+    runs = [np.where(np.arange(40) < 20, 0.0, 100.0 * level) for level in (0.5, 1.1)]
     found = comparison(tmp_path, np.full(40, 100.0), *runs)
-    assert found.rows["mean of the last 20"].share == pytest.approx(share)
-    assert found.is_fault is is_fault
+    assert found.rows["mean of the last 20"].share == pytest.approx(0.8)
 
 
-def test_original_that_is_not_positive_gives_no_share_and_no_fault(tmp_path):
+def test_original_that_is_not_positive_gives_no_share(tmp_path):
     found = comparison(tmp_path, np.full(20, -100.0), np.full(20, -500.0))
-    assert not found.is_fault
     assert "no share can be formed" in report(found)
 
 
@@ -86,14 +78,13 @@ def test_original_that_is_not_positive_gives_no_share_and_no_fault(tmp_path):
     ("runs", "told"),
     [
         ([np.full(20, 60.0)], "60, the original's 100: 60% of it."),
-        ([np.full(20, 60.0)], "FAULT: below 70% of the original's."),
         ([np.full(20, 60.0)], "The original has one seed: one sample"),
         ([np.full(20, 60.0)], "One seed of the port is one sample"),
         ([np.full(6, 100.0)], "Only 6 common epochs"),
         ([np.ones(20), np.ones(20)], "bootstrap of 2 seeds cannot reach beyond"),
     ],
 )
-def test_report_says_the_verdict_and_how_much_it_carries(tmp_path, runs, told):
+def test_report_says_the_share_and_how_much_it_carries(tmp_path, runs, told):
     assert told in report(comparison(tmp_path, np.full(20, 100.0), *runs))
 
 
@@ -170,8 +161,7 @@ def test_curve_of_the_original_equals_itself():
 
 def test_picture_is_drawn_whole(tmp_path):
     run = write_run(tmp_path / "run", np.full(30, 3000.0), seed=3, holdout=[[1.0, 2.0]] * 5)
-    text, is_fault = parity_curves(REFERENCE, [run, run], tmp_path / "new" / "curves.png")
-    assert not is_fault
+    text = parity_curves(REFERENCE, [run, run], tmp_path / "new" / "curves.png")
     assert "1 seed of the port" in text
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["curves.png"]
     assert np.ptp(image.imread(tmp_path / "new" / "curves.png")[..., :3]) == 1.0
@@ -179,11 +169,9 @@ def test_picture_is_drawn_whole(tmp_path):
         parity_curves(REFERENCE, [REFERENCE], tmp_path / "curves.jpg")
 
 
-def test_command_fails_if_the_port_is_at_fault(tmp_path, capsys, monkeypatch):
+def test_command_shows_a_low_share_without_a_verdict(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(curve_report, "draw", lambda *arguments: None)
-    good = write_run(tmp_path / "good", np.full(45, 3000.0), seed=1)
-    bad = write_run(tmp_path / "bad", np.full(45, 100.0), seed=2)
+    run = write_run(tmp_path / "run", np.full(45, 100.0), seed=2)
     out = ["--out", str(tmp_path / "curves.png")]
-    assert main(["parity-curves", str(REFERENCE), str(good), *out]) == 0
-    assert main(["parity-curves", str(REFERENCE), str(bad), *out]) == 1
-    assert "FAULT" in capsys.readouterr().out
+    assert main(["parity-curves", str(REFERENCE), str(run), *out]) == 0
+    assert "100, the original's 2151: 5% of it." in capsys.readouterr().out

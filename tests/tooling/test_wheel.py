@@ -21,6 +21,8 @@ DATA = (
     "parity/recordings/**/*",
     "parity/reference_curves/**/*",
     "parity/original_index.json",
+    "parity/populations/data/*.csv.gz",
+    "parity/populations/*.hdf5",
 )
 pytestmark = pytest.mark.slow
 
