@@ -66,18 +66,15 @@ class _ReplayedMOPO(MOPO):
         self.pool_pointers: list[int] = []
         self.described: list[Transitions] = []
         self._blocks = {"actor_latents": 0, "critic_latents": 0}
-        self._compiled_description = self.sac.diagnostics
-        self.sac.diagnostics = self._describe  # type: ignore[method-assign]
         if "n_epochs" in recording:
             self.environments = [
                 RecordedEpisode(self, recording, number)
                 for number in range(recording.integer("eval_n_episodes"))
             ]
 
-    def _describe(self, batch: Transitions, *noise: tf.Tensor) -> dict[str, float]:
-        """Keep the batch that the diagnostics see."""
-        self.described.append(batch)
-        return self._compiled_description(batch, *noise)
+    def _batches(self, count: int) -> Transitions:
+        self._last_batches = super()._batches(count)
+        return self._last_batches
 
     def _sample_actions(self, observations: np.ndarray, chunk_size: int) -> np.ndarray:
         self.asked.append(observations)
@@ -91,7 +88,9 @@ class _ReplayedMOPO(MOPO):
 
     def _diagnostics(self) -> dict[str, float]:
         self._next_latents = iter(("policy_latents", "critic_latents"))
-        return super()._diagnostics()
+        metrics = super()._diagnostics()
+        self.described.append(Transitions(*(column[0] for column in self._last_batches)))
+        return metrics
 
     def _device_normal(self, shape: tuple[int, ...]) -> tf.Tensor:
         if len(shape) == 2:
@@ -149,7 +148,7 @@ def _replay_epochs(recording: Recording) -> Iterator[Finding]:
         yield from compare_transitions(
             recording,
             f"{prefix}/diagnostics/batch",
-            Transitions(*(np.asarray(column) for column in algorithm.described[epoch])),
+            algorithm.described[epoch],
             "pool",
             "batches of the diagnostics",
         )

@@ -1,6 +1,7 @@
 """SAC: losses and gradients on one batch, then whole updates."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -141,7 +142,7 @@ class _Before:
 
     def __init__(self, sac: SAC):
         self._sac = sac
-        self._networks = (sac.policy, sac.critics, sac.target_critics)
+        self._networks: tuple[Any, ...] = (sac.policy, sac.critics, sac.target_critics)
         self._weights = [network.get_weights() for network in self._networks]
         self._log_alpha = sac.log_alpha.numpy()
 

@@ -121,25 +121,29 @@ def _train(task: str, seed: int, wrong: str | None) -> Population:
     return Population(progress, holdout)
 
 
+_patches = contextlib.ExitStack()
+"""What the runs of this process change in the library."""
+
+
 @functools.cache
 def _compiled(task: str, wrong: str | None) -> tuple[Callable[[int], Any], Any]:
     """Return what makes an algorithm of a seed, and the one that this process trains with."""
     from mopo_tf2.algorithms import mopo
     from mopo_tf2.dynamics.termination import find_termination_fn
+    from mopo_tf2.dynamics.training import EnsembleTrainer
     from mopo_tf2.evaluation.environments import make_environment
 
     from .wrong_ports import WRONG_PORTS
 
     config, domain = population_config(task), find_task(task).environment
-    stack = contextlib.ExitStack()  # Stays open as long as the process.
     if wrong is not None:
         config = WRONG_PORTS[wrong].config(config)
-        stack.enter_context(WRONG_PORTS[wrong].applied())
+        _patches.enter_context(WRONG_PORTS[wrong].applied())
     dataset = load_dataset(SETTINGS[task].dataset, max_size=config.pool_max_size)
     make = functools.partial(mopo.MOPO, config, dataset.transitions, find_termination_fn(domain))
     environments = [make_environment(domain) for _ in range(config.eval_n_episodes)]
     algorithm = make(environments=environments)
-    trainer = mopo.EnsembleTrainer(algorithm.ensemble)
+    trainer = EnsembleTrainer(algorithm.ensemble)
     fresh = [variable.numpy() for variable in trainer.optimizer.variables]
 
     def same_trainer(ensemble: Any) -> Any:
@@ -147,9 +151,11 @@ def _compiled(task: str, wrong: str | None) -> tuple[Callable[[int], Any], Any]:
             variable.assign(value)
         return trainer
 
-    stack.enter_context(mock.patch.object(mopo, "EnsembleTrainer", same_trainer))
-    _OPEN.append(stack)
+    _patches.enter_context(mock.patch.object(mopo, "EnsembleTrainer", same_trainer))
     return lambda seed: make(seed=seed), algorithm
 
 
-_OPEN: list[contextlib.ExitStack] = []
+def _forget() -> None:
+    """Leave the process as it was before its first run."""
+    _compiled.cache_clear()
+    _patches.close()

@@ -12,8 +12,12 @@ import tensorflow as tf
 from mopo_tf2.algorithms import mopo, sac
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.dynamics import model_env, training
+from mopo_tf2.dynamics.penalties import learned_std_penalty
 from mopo_tf2.dynamics.rollouts import RolloutStep
+from mopo_tf2.dynamics.snapshots import select_elites
 from mopo_tf2.types import Transitions
+
+from ..reads import update_reading_the_new_temperature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,7 @@ class WrongPort:
 
 # The originals, which the patches call.
 _predict, _draw_noise = model_env.ModelEnvironment._predict, model_env.draw_noise
-_select_elites, _shuffle_rows = training.select_elites, training.shuffle_rows
+_shuffle_rows = training.shuffle_rows
 _device_normal = mopo.MOPO._device_normal
 
 _is_elite = tf.Variable(tf.zeros([7, 1, 1]), trainable=False)
@@ -49,14 +53,14 @@ _is_elite = tf.Variable(tf.zeros([7, 1, 1]), trainable=False)
 
 
 def _elites_marked(holdout_losses: np.ndarray, num_elites: int) -> list[int]:
-    elites = _select_elites(holdout_losses, num_elites)
+    elites = select_elites(holdout_losses, num_elites)
     _is_elite.assign(np.isin(np.arange(7), elites).astype(np.float32)[:, None, None])
     return elites
 
 
 def _penalty_of_elites(self: Any, observations: tf.Tensor, actions: tf.Tensor) -> tuple[Any, ...]:
     means, stds, _ = _predict(self, observations, actions)
-    penalties = model_env.learned_std_penalty(stds * tf.convert_to_tensor(_is_elite))
+    penalties = learned_std_penalty(stds * tf.convert_to_tensor(_is_elite))
     return means, stds, penalties[:, None]
 
 
@@ -135,6 +139,10 @@ WRONG_PORTS = {
     "learning-rate": WrongPort("learning rate 3.5e-4 instead of 3e-4", _set_sac(lr=3.5e-4)),
     "unshuffled": WrongPort(
         "bootstraps are not shuffled", patches=((training, "shuffle_rows", _unshuffled),)
+    ),
+    "new-temperature": WrongPort(
+        "the temperature is read after its update, as the original sometimes did",
+        patches=((sac.SAC, "update", update_reading_the_new_temperature),),
     ),
     "half-noise": WrongPort(
         "policy noise with standard deviation 0.5",
