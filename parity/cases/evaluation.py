@@ -75,9 +75,9 @@ class _Started(gymnasium.Wrapper[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Step the simulator and keep the reward."""
-        observation, reward, *rest = super().step(action)
+        observation, reward, terminated, truncated, info = super().step(action)
         self.rewards.append(float(reward))
-        return observation, float(reward), *rest
+        return observation, float(reward), terminated, truncated, info
 
 
 def compare_episodes(

@@ -57,6 +57,13 @@ def test_limit_relative_to_each_value_is_small_for_small_ones():
     assert (found.over, found.index) == (1, "[0]")
 
 
+@pytest.mark.parametrize(("widened", "over"), [(1.0, 1), (2.0, 0)])
+def test_widened_limit_is_a_multiple_of_the_rungs(widened, over):
+    limit = LADDER["pool"].atol
+    found = compare_values([0.0], [1.5 * limit], "pool", "g", "a", widened=widened)
+    assert (found.over, found.share_of_limit) == (over, pytest.approx(1.5 / widened))
+
+
 def test_rows_that_are_left_out_are_not_compared_and_the_index_is_that_of_the_array():
     kept = np.array([False, True, False, True])
     found = compared(np.zeros(4), [9.0, 0.0, 9.0, 1.0], rows=kept)
@@ -100,7 +107,7 @@ def test_two_samples_miss_only_below_the_smallest_p_value(p_value, over):
 def test_every_rung_has_a_reason_and_none_is_without_a_bound():
     for name, rung in LADDER.items():
         assert len(rung.reason) > 10, name
-        assert 0.0 <= rung.rtol <= 0.1, name
+        assert 0.0 <= rung.rtol <= 0.01, name
         assert 0.0 <= rung.atol <= 4e-4, name
         assert rung.exceptions <= 0.01, name
 
@@ -112,7 +119,8 @@ def test_every_rung_has_a_reason_and_none_is_without_a_bound():
         ("forward", "rtol", 3e-7),
         ("sac_updates", "atol", 1e-7),
         ("sac_updates", "exception_limit", 6e-6),
-        ("sac_many_updates", "atol", 4e-5),
+        ("sac_many_updates", "atol", 6e-7),
+        ("critics_after_race", "atol", 4e-5),
         ("trained", "atol", 1e-5),
         ("pool", "atol", 2e-6),
         ("simulator", "atol", 5e-13),
