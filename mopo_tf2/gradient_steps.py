@@ -1,4 +1,4 @@
-"""Gradient steps: Adam as TF1 has it, and many steps in one compiled call."""
+"""Gradient steps: Adam as TF1 or PyTorch has it, and many steps in one compiled call."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +14,37 @@ ADAM_EPSILON = 1e-8
 Keras' default of 1e-7 changes some weights by 1e-2."""
 
 
-def adam(learning_rate: float, variables: Sequence[keras.Variable]) -> keras.optimizers.Adam:
-    """Return an Adam optimiser whose slots for ``variables`` exist already."""
-    optimizer = keras.optimizers.Adam(learning_rate, epsilon=ADAM_EPSILON)
+@keras.saving.register_keras_serializable(package="mopo_tf2")
+class CorrectedAdam(keras.optimizers.Adam):
+    """Adam whose epsilon is added to the bias-corrected sqrt(v), as in PyTorch.
+
+    Kingma and Ba 2015, algorithm 1. Keras and TF1 add it to the uncorrected root, which makes it
+    sqrt(1000) times larger in the first step.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Take Keras' step with the epsilon that amounts to PyTorch's."""
+        epsilon, step = self.epsilon, tf.cast(self.iterations.value + 1, tf.float32)
+        self.epsilon = epsilon * tf.sqrt(1.0 - tf.pow(self.beta_2, step))
+        super().update_step(gradient, variable, learning_rate)
+        self.epsilon = epsilon
+
+
+def adam(
+    learning_rate: float,
+    variables: Sequence[keras.Variable],
+    *,
+    corrected_epsilon: bool = False,
+) -> keras.optimizers.Adam:
+    """Return an Adam optimiser whose slots for ``variables`` exist already.
+
+    Args:
+        learning_rate: of every step.
+        variables: those to be trained.
+        corrected_epsilon: whether it is PyTorch's (``CorrectedAdam``) or TF1's.
+    """
+    kind = CorrectedAdam if corrected_epsilon else keras.optimizers.Adam
+    optimizer = kind(learning_rate, epsilon=ADAM_EPSILON)
     optimizer.build(variables)
     return optimizer
 

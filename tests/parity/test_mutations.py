@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from mopo_tf2 import gradient_steps
-from mopo_tf2.algorithms import sac
+from mopo_tf2.algorithms import bcq, sac
 from mopo_tf2.config import SACConfig
 from mopo_tf2.dynamics import losses, model_env, snapshots, termination, training
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+from mopo_tf2.networks import variational_autoencoder
 from mopo_tf2.networks.ensemble_dense import EnsembleDense
 from parity.cases import layers
 from parity.recording import Recording
@@ -185,3 +186,33 @@ def test_holdout_without_the_cap(monkeypatch, rows_of):
     group = "hold-out split and bootstraps"
     row = miss(rows_of("bnn_holdout_cap", group), group)
     assert "num_holdout" in row.where or "bootstrap_indices" in row.where
+
+
+def single_latent_kl(mean, log_std):
+    return mean.shape[1] * variational_autoencoder.kl_divergence(mean, log_std)
+
+
+def larger_critic_weighs_more(next_q, lmbda, num_actions):
+    return BCQ_VALUE(next_q, 1.0 - lmbda, num_actions)
+
+
+BCQ_VALUE = bcq.soft_clipped_value
+BCQ_MUTATIONS = [
+    (bcq, "kl_divergence", single_latent_kl, "gradients: encoder"),
+    (bcq, "soft_clipped_value", larger_critic_weighs_more, "critics' target"),
+    (variational_autoencoder, "LOG_STD_BOUNDS", (-20.0, 2.0), "losses"),
+    (bcq, "follow", lambda online, target, tau: None, "after 1 steps: target_perturbation"),
+    (
+        bcq,
+        "adam",
+        lambda lr, variables, **options: gradient_steps.adam(lr, variables),
+        "gradients: perturbation",  # of steps that the VAE and the critics have made before
+    ),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "changed", "group"), BCQ_MUTATIONS)
+def test_changed_bcq(monkeypatch, rows_of, module, name, changed, group):
+    monkeypatch.setattr(module, name, changed)
+    with eagerly():
+        miss(rows_of("bcq_updates", group), group)
