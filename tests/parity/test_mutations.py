@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mopo_tf2 import gradient_steps
 from mopo_tf2.algorithms import bcq, sac
+from mopo_tf2.algorithms.morel import learner, model, npg
 from mopo_tf2.config import SACConfig
 from mopo_tf2.dynamics import losses, model_env, snapshots, termination, training
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
@@ -188,31 +189,62 @@ def test_holdout_without_the_cap(monkeypatch, rows_of):
     assert "num_holdout" in row.where or "bootstrap_indices" in row.where
 
 
+def tf1_adam(learning_rate, variables, **options):
+    return gradient_steps.adam(learning_rate, variables)
+
+
 def single_latent_kl(mean, log_std):
     return mean.shape[1] * variational_autoencoder.kl_divergence(mean, log_std)
 
 
-def larger_critic_weighs_more(next_q, lmbda, num_actions):
-    return BCQ_VALUE(next_q, 1.0 - lmbda, num_actions)
+SOFT_CLIPPED_VALUE, CONJUGATE_GRADIENT = bcq.soft_clipped_value, npg.conjugate_gradient
 
 
-BCQ_VALUE = bcq.soft_clipped_value
-BCQ_MUTATIONS = [
-    (bcq, "kl_divergence", single_latent_kl, "gradients: encoder"),
-    (bcq, "soft_clipped_value", larger_critic_weighs_more, "critics' target"),
-    (variational_autoencoder, "LOG_STD_BOUNDS", (-20.0, 2.0), "losses"),
-    (bcq, "follow", lambda online, target, tau: None, "after 1 steps: target_perturbation"),
-    (
-        bcq,
-        "adam",
-        lambda lr, variables, **options: gradient_steps.adam(lr, variables),
-        "gradients: perturbation",  # of steps that the VAE and the critics have made before
-    ),
-]
-
-
-@pytest.mark.parametrize(("module", "name", "changed", "group"), BCQ_MUTATIONS)
-def test_changed_bcq(monkeypatch, rows_of, module, name, changed, group):
-    monkeypatch.setattr(module, name, changed)
+@pytest.mark.parametrize(
+    ("owner", "name", "changed", "group"),
+    [
+        (bcq, "kl_divergence", single_latent_kl, "gradients: encoder"),
+        (
+            bcq,
+            "soft_clipped_value",
+            lambda next_q, lmbda, n: SOFT_CLIPPED_VALUE(next_q, 1.0 - lmbda, n),
+            "critics' target",
+        ),
+        (variational_autoencoder, "LOG_STD_BOUNDS", (-20.0, 2.0), "losses"),
+        (bcq, "follow", lambda online, target, tau: None, "after 1 steps: target_perturbation"),
+        # The perturbation's gradients see the steps of VAE and critics.
+        (bcq, "adam", tf1_adam, "gradients: perturbation"),
+    ],
+)
+def test_changed_bcq(monkeypatch, rows_of, owner, name, changed, group):
+    monkeypatch.setattr(owner, name, changed)
     with eagerly():
         miss(rows_of("bcq_updates", group), group)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "changed", "case", "group"),
+    [
+        (model, "SHORTEST_TRUNCATED", 1, "morel_iterations", "iteration 0: ends"),
+        (
+            model.PessimisticModel,
+            "ends_have_no_value",
+            True,
+            "morel_iterations",
+            "iteration 0: ends",
+        ),
+        (learner, "normalised", lambda a: a, "morel_iterations", "iteration 0: gradient"),
+        (
+            npg,
+            "conjugate_gradient",
+            lambda product, b, n: CONJUGATE_GRADIENT(product, b, n // 2),
+            "morel_iterations",
+            "iteration 0: direction",
+        ),
+        (learner, "adam", tf1_adam, "morel_cloning", "cloned policy"),
+    ],
+)
+def test_changed_morel(monkeypatch, rows_of, owner, name, changed, case, group):
+    monkeypatch.setattr(owner, name, changed)
+    with eagerly():
+        miss(rows_of(case, group), group)

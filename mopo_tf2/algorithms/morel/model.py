@@ -352,7 +352,8 @@ class PessimisticModel:
     mjrl, the path ends there, but not before its fourth row; the pair keeps its predicted reward,
     and as long as there is a threshold no path counts as terminated, not even where the task ends.
 
-    Pairs with predictions that are not finite are unknown, whatever the threshold.
+    Pairs with predictions that are not finite are unknown, whatever the threshold. D-125: mjrl
+    bounds states and actions by 100 instead.
 
     Args:
         ensemble: the learned dynamics.

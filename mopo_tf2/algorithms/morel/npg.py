@@ -305,7 +305,7 @@ class NaturalGradientResult(NamedTuple):
 
     kl:               mean KL(old || new) on the rows, nats.
     surrogate_before: mean advantage, before the step.
-    surrogate_after:  mean of pi_new / pi_old * advantage, after it.
+    surrogate_after:  mean of pi_new / pi_old * advantage, after it (D-124).
     step_size:        alpha.
     gradient_norm:    |g|.
     """

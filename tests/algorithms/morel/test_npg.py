@@ -174,11 +174,6 @@ def test_rows_that_fill_up_and_chunks_not_in_use_have_no_part(data, policy):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_conjugate_gradient_starts_from_the_right_side():
-    right_side = tf.constant([1.0, -2.0])
-    np.testing.assert_array_equal(conjugate_gradient(lambda v: 3.0 * v, right_side, 0), right_side)
-
-
 def test_log_std_does_not_fall_below_its_minimum(eager, policy, rows):
     policy.min_log_std = -0.3
     improver(policy, step_size=1.0, iterations=5).step(*rows)
