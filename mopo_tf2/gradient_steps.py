@@ -22,6 +22,8 @@ class CorrectedAdam(keras.optimizers.Adam):
     sqrt(1000) times larger in the first step.
     """
 
+    epsilon: Any
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Take Keras' step with the epsilon that amounts to PyTorch's."""
         epsilon, step = self.epsilon, tf.cast(self.iterations.value + 1, tf.float32)

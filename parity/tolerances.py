@@ -137,7 +137,7 @@ LADDER: dict[str, Rung] = {
         2e-3,
         0.0,
         "ten conjugate-gradient iterations amplify rounding by up to the condition number, 30: "
-        "three times the 6e-4 of a replay; or a gradient on the paths of a policy so far apart",
+        "three times the 6e-4 of a replay",
         "array",
     ),
     "npg_step": Rung(1e-4, 0.0, "length and KL of a step along such a direction: ten times 1e-5"),

@@ -83,12 +83,15 @@ class _Observed(BCQ):
         apply(pairs)
 
 
-def _build(recording: Recording, cls: type[BCQ]) -> BCQ:
+def _build(recording: Recording, cls: type[BCQ]) -> Any:
+    """Return an object of ``cls`` with the recorded sizes, coefficients and initial weights."""
     source = recorded_transitions(recording, "source")
     first = recording["initial/critic_1/0"], recording["initial/critic_1/2"]
     units = tuple(kernel.shape[1] for kernel in first)
     vae = tuple(recording[f"initial/encoder/{i}"].shape[1] for i in (0, 2))
-    coefficients = {name: recording.number(name) for name in ("discount", "tau", "lmbda", "phi")}
+    coefficients: dict[str, Any] = {
+        name: recording.number(name) for name in ("discount", "tau", "lmbda", "phi")
+    }
     config = BCQConfig(
         **coefficients,
         lr=recording.number("learning_rate"),

@@ -17,7 +17,7 @@ from ..record.registry import case
 from .networks import array, dense, named, noted, replaced, smaller, stacked
 from .settings import ARGUMENTS
 
-OBS, ACT, ROWS, MEMBERS, BATCH, EPOCHS = 5, 2, 400, 3, 32, 5
+OBS, ACT, ROWS, MEMBERS, BATCH, EPOCHS = 5, 2, 400, 3, 40, 5
 STARTS, HORIZON, ITERATIONS = 8, 20, 2
 HIDDEN, SMALL = (32, 24), {100: 20}
 PESSIMISM = 3.0
@@ -199,7 +199,7 @@ def baseline_arrays(baseline):
     return dense([layer for layer in baseline.model if isinstance(layer, torch.nn.Linear)])
 
 
-def iteration(agent, starts, limit):
+def iteration(agent, starts, limit, with_direction):
     """Take one step of the planner; return what was drawn and computed on the way."""
     noise, orders, gradients, directions, paths = [], [], [], [], []
     with (
@@ -228,8 +228,9 @@ def iteration(agent, starts, limit):
     by_member = np.array(noise).reshape(MEMBERS, HORIZON, STARTS, ACT)
     found["latents"] = np.concatenate(by_member, axis=1)
     found["baseline_order"] = orders[0]
-    found.update(named("gradient", split(before, torch.from_numpy(gradients[0]))))
-    found.update(named("direction", split(before, torch.from_numpy(directions[0]))))
+    if with_direction:
+        found.update(named("gradient", split(before, torch.from_numpy(gradients[0]))))
+        found.update(named("direction", split(before, torch.from_numpy(directions[0]))))
     for key in ("alpha", "kl_dist", "surr_improvement", "VF_error_before"):
         found[key] = np.array(agent.logger.log[key][-1])
     found.update(named("policy", policy_arrays(agent.policy)))
@@ -271,7 +272,7 @@ def morel_iterations():
     for k in range(ITERATIONS):
         near = s[randoms.choice(ROWS, STARTS)] * randoms.uniform(0.2, 1.2, (STARTS, 1))
         near[:, -1] = 0.5
-        found = iteration(agent, near.astype(np.float32), limit)
+        found = iteration(agent, near.astype(np.float32), limit, with_direction=k == 0)
         arrays.update(named(f"iteration_{k}", found))
         lengths = found["paths/lengths"]
         assert lengths.min() < HORIZON == lengths.max(), "no path is cut, or every one"

@@ -78,7 +78,7 @@ class ResidualEnsemble:
     ):
         self.obs_dim, self.act_dim, self.num_networks = obs_dim, act_dim, num_networks
         dynamics_seed, reward_seed = spawn_seeds(seed, 2)
-        shared = {"num_networks": num_networks, "fan_in_uniform": True}
+        shared: dict[str, Any] = {"num_networks": num_networks, "fan_in_uniform": True}
         self.network = Feedforward(hidden_layer_sizes, obs_dim, seed=dynamics_seed, **shared)
         self.network.build((None, obs_dim + act_dim))
         self.reward_network = Feedforward(reward_hidden_layer_sizes, 1, seed=reward_seed, **shared)
