@@ -1,5 +1,6 @@
 """MOReL against mjrl: its model, its planner, its behaviour cloning, its defaults."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
@@ -86,6 +87,17 @@ def _layers(
     yield from compare_layers(recording, prefix, values, rung, group)
 
 
+@contextlib.contextmanager
+def _eagerly() -> Iterator[None]:
+    """Run compiled steps one by one: a few small ones take less time than their compilation."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 def _replay_dynamics(recording: Recording) -> Iterator[Finding]:
     transitions, ensemble = _transitions(recording), _ensemble(recording, "initial")
     trainer = ResidualTrainer(
@@ -131,9 +143,9 @@ def _training(
     prefix = f"{part}/gradients"
     yield from _layers(recording, prefix, gradients, "gradient", f"{part}: gradients")
     done = 0
-    steps._longest = len(inputs)  # one compilation for blocks of all lengths
     for count in (1, 5, 50):
-        steps(inputs[done:count], targets[done:count])
+        with _eagerly():
+            steps(inputs[done:count], targets[done:count])
         done, group = count, f"{part}: after {count} steps"
         prefix = f"{part}/after_{count}_steps"
         yield from _layers(recording, prefix, network.get_weights(), "torch_updates", group)
@@ -392,15 +404,16 @@ def _replay_cloning(recording: Recording) -> Iterator[Comparison]:
     rows = recording["batch_indices"]
     batch_size = rows.shape[1]
     epochs = len(rows) // (len(transitions.observations) // batch_size)
-    clone_behaviour(
-        policy,
-        transitions,
-        _Rows(rows, epochs),  # type: ignore[arg-type]
-        epochs=epochs,
-        lr=recording.number("learning_rate"),
-        batch_size=batch_size,
-        progress=NoProgress(),
-    )
+    with _eagerly():
+        clone_behaviour(
+            policy,
+            transitions,
+            _Rows(rows, epochs),  # type: ignore[arg-type]
+            epochs=epochs,
+            lr=recording.number("learning_rate"),
+            batch_size=batch_size,
+            progress=NoProgress(),
+        )
     weights = [variable.numpy() for variable in policy.trainable_variables]
     yield from _compare_policy(recording, "final", weights, "torch_updates", "cloned policy")
 
