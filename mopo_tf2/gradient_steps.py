@@ -1,4 +1,4 @@
-"""Gradient steps: Adam as TF1 has it, and many steps in one compiled call."""
+"""Gradient steps: Adam as TF1 or PyTorch has it, and many steps in one compiled call."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,12 +14,44 @@ ADAM_EPSILON = 1e-8
 Keras' default of 1e-7 changes some weights by 1e-2."""
 
 
-def adam(learning_rate: float, variables: Sequence[keras.Variable]) -> keras.optimizers.Adam:
-    """Return an Adam optimiser whose slots for ``variables`` exist already."""
-    # Q-05: TF1 takes 1 - beta in float32, which for the second moment is 1.3e-5 less than 0.001.
-    # Keras takes it in float64, so it is given the float32 numbers.
-    beta_1, beta_2 = float(np.float32(0.9)), float(np.float32(0.999))
-    optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=ADAM_EPSILON)
+@keras.saving.register_keras_serializable(package="mopo_tf2")
+class CorrectedAdam(keras.optimizers.Adam):
+    """Adam whose epsilon is added to the bias-corrected sqrt(v), as in PyTorch.
+
+    Kingma and Ba 2015, algorithm 1. Keras and TF1 add it to the uncorrected root, which makes it
+    sqrt(1000) times larger in the first step.
+    """
+
+    epsilon: Any
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Take Keras' step with the epsilon that amounts to PyTorch's."""
+        epsilon, step = self.epsilon, tf.cast(self.iterations.value + 1, tf.float32)
+        self.epsilon = epsilon * tf.sqrt(1.0 - tf.pow(self.beta_2, step))
+        super().update_step(gradient, variable, learning_rate)
+        self.epsilon = epsilon
+
+
+def adam(
+    learning_rate: float,
+    variables: Sequence[keras.Variable],
+    *,
+    corrected_epsilon: bool = False,
+) -> keras.optimizers.Adam:
+    """Return an Adam optimiser whose slots for ``variables`` exist already.
+
+    Args:
+        learning_rate: of every step.
+        variables: those to be trained.
+        corrected_epsilon: whether it is PyTorch's (``CorrectedAdam``) or TF1's.
+    """
+    if corrected_epsilon:
+        optimizer: keras.optimizers.Adam = CorrectedAdam(learning_rate, epsilon=ADAM_EPSILON)
+    else:
+        # Q-05: TF1 takes 1 - beta in float32, which for the second moment is 1.3e-5 less than
+        # 0.001. Keras and PyTorch take it in float64, so Keras is given the float32 numbers.
+        beta_1, beta_2 = float(np.float32(0.9)), float(np.float32(0.999))
+        optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=ADAM_EPSILON)
     optimizer.build(variables)
     return optimizer
 

@@ -14,9 +14,10 @@ from mopo_tf2.errors import InputError
 RECORDINGS = Path(__file__).with_name("recordings")
 
 _DESCRIPTION = """\
-Replays what the original TF1 MOPO computed, case by case, through the classes and functions that
-train, and prints how far the port is from it: per quantity the number of values, the worst
-absolute and relative difference, the share of its limit that this is, and where it is."""
+Replays what the original TF1 MOPO and the authors' code of BCQ and MOReL computed, case by case,
+through the classes and functions that train, and prints how far the port is from it: per quantity
+the number of values, the worst absolute and relative difference, the share of its limit that this
+is, and where it is."""
 
 _EPILOG = """\
 examples:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import EnsembleConfig
@@ -11,7 +12,7 @@ from mopo_tf2.data.replay_pool import ReplayPool
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.types import Transitions
 
-from .comparison import Comparison, compare, compare_values, require
+from .comparison import Comparison, compare, compare_values, require, same_law
 from .recording import Recording
 
 PARAMETERS = "names and shapes of the parameters"
@@ -200,6 +201,19 @@ def compare_layers(
     yield require(count == len(weights), PARAMETERS, prefix, fault)
     for i, weight in enumerate(weights[:count]):
         yield compare(recording, f"{prefix}/{i}", weight, rung, group)
+
+
+def compare_initial(recording: Recording, name: str, weight: np.ndarray) -> Iterator[Comparison]:
+    """Compare shape and law of initial weights with ``shapes/NAME`` and a sample ``initial/NAME``.
+
+    Leading axes that were not recorded, of ensembles, are left out of the shape.
+    """
+    shape, sample = recording[f"shapes/{name}"], recording[f"initial/{name}"]
+    ours = np.array(weight.shape[-len(shape) :])
+    yield compare(recording, f"shapes/{name}", ours, "exact", PARAMETERS)
+    p_value = scipy.stats.ks_2samp(sample, weight.ravel()).pvalue
+    test = "Kolmogorov-Smirnov"
+    yield same_law(p_value, "initial weights", f"initial/{name}", test, sample.size)
 
 
 def hidden_sizes(recording: Recording) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""A folder of recordings: the manifest, and one case's arrays, verified against its hash."""
+"""A folder of recordings: the manifests, and one case's arrays, verified against its hash."""
 
 import hashlib
 import io
@@ -80,6 +80,12 @@ class Recording(Mapping[str, np.ndarray]):
 class RecordingSet:
     """A folder with ``manifest.json``, one ``.npz`` per case, and side files.
 
+    Folders in it that have a manifest of their own are parts of the set.
+
+    Attributes:
+        manifest: of the folder, with the cases of its parts.
+        parts: names of the parts, and "" for the folder itself.
+
     Raises:
         InputError: if the folder or its manifest is missing or unfit.
     """
@@ -87,11 +93,16 @@ class RecordingSet:
     def __init__(self, folder: Path):
         self.folder = folder
         self.manifest = _read_manifest(folder)
+        self.parts = {"", *(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))}
+        for part in self.parts - {""}:
+            for case, entry in _read_manifest(folder / part)["cases"].items():
+                self.manifest["cases"][case] = {**entry, "file": f"{part}/{entry.get('file')}"}
 
     @property
     def cases(self) -> set[str]:
         """Names of all cases that the manifest lists or of which there is a file."""
-        return set(self.manifest["cases"]) | {path.stem for path in self.folder.glob("*.npz")}
+        files = (path for part in self.parts for path in (self.folder / part).glob("*.npz"))
+        return set(self.manifest["cases"]) | {path.stem for path in files}
 
     @property
     def side_files(self) -> set[str]:

@@ -24,6 +24,8 @@ _MODULES = (
     "epoch",
     "environments",
     "configurations",
+    "bcq",
+    "morel",
 )
 
 
@@ -39,6 +41,8 @@ class Case:
         compared: patterns of the arrays that must be compared.
         not_compared: pattern -> reason, for arrays that are neither.
         side_files: how the names of its side files start; None if it has none.
+        part: folder of the recording set that holds it; "" for the set itself. A set without this
+            folder is complete without the case.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Case:
     compared: tuple[str, ...] = ()
     not_compared: Mapping[str, str] = dataclasses.field(default_factory=dict)
     side_files: str | None = None
+    part: str = ""
 
     def kinds_of(self, array: str) -> list[str]:
         """Return which of "input", "compared", "not compared" the array is declared as."""

@@ -160,6 +160,26 @@ LADDER: dict[str, Rung] = {
         0.0, 4e-4, "rewards of ten steps that start so: up to 8e-5, amplified by contacts"
     ),
     "recorded_state_reward": Rung(0.0, 5e-6, "its reward: ten times the 4e-7 that is measured"),
+    "torch_updates": Rung(
+        0.0,
+        3e-6,
+        "weights after 1 to 50 steps against PyTorch, which sums in another order: four times the "
+        f"7e-7 of a replay. {_ADAM}",
+        exceptions=0.001,
+        exception_limit=6e-5,
+    ),
+    "model_path": Rung(
+        1e-5, 0.0, "up to 20 steps in a row of policy and model, and sums over them", "array"
+    ),
+    "npg_direction": Rung(
+        2e-3,
+        0.0,
+        "ten conjugate-gradient iterations amplify rounding by up to the condition number, 30: "
+        "three times the 6e-4 of a replay",
+        "array",
+    ),
+    "npg_step": Rung(1e-4, 0.0, "length and KL of a step along such a direction: ten times 1e-5"),
+    "npg_weights": Rung(0.0, 2e-5, "weights after one or two such steps: five times the 4e-6"),
     "q_mean": Rung(
         2e-5, 0.0, "mean of critics that 1 to 20 updates have moved", relative_to="array"
     ),

@@ -39,6 +39,16 @@ def test_adam_takes_one_minus_beta_in_float32():
         assert slots[0].numpy()[0] == np.float32(1.0) - np.float32(beta)
 
 
+def test_corrected_adam_has_the_epsilon_of_pytorch():
+    # One step from g = 1e-7: lr * g / (g + epsilon), epsilon = 1e-8.
+    variable = keras.Variable([2.0])
+    optimizer = adam(3e-4, [variable], corrected_epsilon=True)
+    with tf.GradientTape() as tape:
+        loss = 1e-7 * variable.value[0]
+    minimise(optimizer, tape, loss, [variable])
+    np.testing.assert_allclose(2.0 - variable.numpy(), [3e-4 / 1.1], rtol=1e-3)
+
+
 def test_every_row_of_nested_inputs_is_one_step_in_order():
     total = keras.Variable(0.0, dtype="float64")
 

@@ -80,10 +80,9 @@ class BCQ(OfflineAlgorithm):
 
     A VAE generates actions like those in the data, a perturbation network changes them by at most
     phi, and the critics choose among them: actions unlike the data are never evaluated.
-    Arguments as ``OfflineAlgorithm``. D-121: the initial weights are glorot uniform with zero
-    biases, not PyTorch's.
+    Arguments as ``OfflineAlgorithm``.
 
-    BCQ paper (Fujimoto et al. 2019), algorithm 1.
+    BCQ paper (Fujimoto et al. 2019), algorithm 1; the authors' continuous_BCQ/BCQ.py.
     """
 
     config: BCQConfig
@@ -109,7 +108,10 @@ class BCQ(OfflineAlgorithm):
             name: [variable for layer in layers for variable in layer.trainable_variables]
             for name, layers in trained.items()
         }
-        self.optimizers = {name: adam(config.lr, part) for name, part in self._trained.items()}
+        self.optimizers = {
+            name: adam(config.lr, part, corrected_epsilon=True)
+            for name, part in self._trained.items()
+        }
         self._updates = CompiledSteps(self.update)
         self._compiled_diagnostics = tf.function(self._diagnostics, jit_compile=True)
 
@@ -132,7 +134,12 @@ class BCQ(OfflineAlgorithm):
         )
         # Two networks of one critic each, because some of the work needs the first alone.
         self.critics, self.target_critics = (
-            [QFunctions(config.critic_hidden_sizes, num_critics=1, seed=s) for s in critic_seeds]
+            [
+                QFunctions(
+                    config.critic_hidden_sizes, num_critics=1, fan_in_uniform=True, seed=seed
+                )
+                for seed in critic_seeds
+            ]
             for _ in range(2)
         )
         for online, target in self._online_and_target():

@@ -38,7 +38,7 @@ class Perturbation(PairNetwork):
     ):
         super().__init__()
         self.act_dim, self.phi = act_dim, phi
-        self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
+        self.network = Feedforward(hidden_layer_sizes, act_dim, fan_in_uniform=True, seed=seed)
 
     def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Return clip(a + phi tanh(network(s, a)), -1, 1); see the class."""

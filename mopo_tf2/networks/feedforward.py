@@ -1,8 +1,9 @@
-"""Multilayer perceptrons with the original's initialisation."""
+"""Multilayer perceptrons with the initialisation of Keras or of PyTorch."""
 
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.networks.ensemble_dense import EnsembleDense, glorot_uniform
@@ -10,7 +11,10 @@ from mopo_tf2.seeding import spawn_seeds
 
 
 class Feedforward(keras.layers.Layer):
-    """Hidden layers and a linear output, glorot-uniform kernels and zero biases (Q-44).
+    """Hidden layers and a linear output.
+
+    Kernels are glorot uniform and biases zero at first (Q-44). With ``fan_in_uniform`` both are
+    uniform within 1 / sqrt(inputs of the layer), as in PyTorch.
 
     Args:
         hidden_layer_sizes: units of each hidden layer.
@@ -18,6 +22,7 @@ class Feedforward(keras.layers.Layer):
         activation: of the hidden layers.
         num_networks: None: one network, [B, I] -> [B, U]. Otherwise this many networks with the
             same inputs run as one batched product, [B, I] -> [E, B, U].
+        fan_in_uniform: see above.
         seed: of the initial weights.
 
     Original: softlearning/models/feedforward.py:feedforward_model
@@ -30,12 +35,14 @@ class Feedforward(keras.layers.Layer):
         *,
         activation: str = "relu",
         num_networks: int | None = None,
+        fan_in_uniform: bool = False,
         seed: int = 0,
     ):
         super().__init__()
         self.hidden_layer_sizes = tuple(hidden_layer_sizes)
         self.output_size = output_size
         self.num_networks = num_networks
+        self.fan_in_uniform, self.seed = fan_in_uniform, seed
         sizes = (*self.hidden_layer_sizes, output_size)
         activations = [activation] * len(self.hidden_layer_sizes) + [None]
         self.dense_layers = [
@@ -59,6 +66,15 @@ class Feedforward(keras.layers.Layer):
         for layer in self.dense_layers:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
+        if self.fan_in_uniform:
+            self._draw_fan_in_uniform()
+
+    def _draw_fan_in_uniform(self) -> None:
+        randoms = np.random.RandomState(spawn_seeds(self.seed, 1)[0])
+        for layer in self.dense_layers:
+            bound = layer.kernel.shape[-2] ** -0.5
+            for variable in (layer.kernel, layer.bias):
+                variable.assign(randoms.uniform(-bound, bound, variable.shape))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Map inputs [B, I] float32 to outputs; see the class."""

@@ -22,11 +22,18 @@ class QFunctions(PairNetwork):
         hidden_layer_sizes: Sequence[int],
         *,
         num_critics: int = 2,
+        fan_in_uniform: bool = False,
         seed: int = 0,
     ):
         super().__init__()
         self.num_critics = num_critics
-        self.network = Feedforward(hidden_layer_sizes, 1, num_networks=num_critics, seed=seed)
+        self.network = Feedforward(
+            hidden_layer_sizes,
+            1,
+            num_networks=num_critics,
+            fan_in_uniform=fan_in_uniform,
+            seed=seed,
+        )
 
     def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Return Q(s, a) of every critic; see the class."""

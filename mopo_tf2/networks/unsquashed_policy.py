@@ -12,7 +12,10 @@ from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.types import FloatArray, PolicyFn
 
 OUTPUT_INITIAL_FACTOR = 1e-2
-"""Factor on the last layer's initial kernel, so that the first means are near 0, as in mjrl."""
+"""Factor on the last layer's initial weights, so that the first means are near 0, as in mjrl."""
+MAX_LOG_STD = 1.0
+"""Highest log stddev of the actions, as in mjrl."""
+_SMALLEST_SCALE = 1e-6
 
 
 def gaussian_log_pi(mean: tf.Tensor, log_std: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
@@ -68,19 +71,21 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
         hidden_layer_sizes: Sequence[int],
         *,
         init_log_std: float = -0.25,
-        min_log_std: float = -2.0,
+        min_log_std: float = -1.0,
         seed: int = 0,
     ):
         super().__init__()
         self.act_dim = act_dim
         self.init_log_std, self.min_log_std = init_log_std, min_log_std
-        self.network = Feedforward(hidden_layer_sizes, act_dim, activation="tanh", seed=seed)
+        self.network = Feedforward(
+            hidden_layer_sizes, act_dim, activation="tanh", fan_in_uniform=True, seed=seed
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the variables for observations [B, O]."""
         self.network.build(input_shape)
-        output = self.network.dense_layers[-1].kernel
-        output.assign(OUTPUT_INITIAL_FACTOR * output.value)
+        for variable in self.network.dense_layers[-1].variables:
+            variable.assign(OUTPUT_INITIAL_FACTOR * variable.value)
         self.log_std = self.add_weight(
             name="log_std",
             shape=(self.act_dim,),
@@ -96,13 +101,13 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
         )
 
     def standardise(self, shift: FloatArray, scale: FloatArray) -> None:
-        """Set the standardisation ``(observation - shift) / scale``, each [O], scale above 0."""
+        """Set the standardisation ``(observation - shift) / (scale + 1e-6)``, each [O]."""
         self.obs_shift.assign(shift)
         self.obs_scale.assign(scale)
 
     def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Return the means [B, A] float32, not clipped, for observations [B, O]."""
-        return self.network((observations - self.obs_shift) / self.obs_scale)
+        return self.network((observations - self.obs_shift) / (self.obs_scale + _SMALLEST_SCALE))
 
     def sample(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
         """Return actions [B, A], not clipped, for the given standard normal latents [B, A]."""
@@ -117,8 +122,8 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
         return gaussian_log_pi(self(observations), self.log_std.value, actions)
 
     def clip_log_std(self) -> None:
-        """Raise the log stddev to its minimum where it lies below."""
-        self.log_std.assign(tf.maximum(self.log_std.value, self.min_log_std))
+        """Bring the log stddev between its minimum and ``MAX_LOG_STD``."""
+        self.log_std.assign(tf.clip_by_value(self.log_std.value, self.min_log_std, MAX_LOG_STD))
 
     def acting(self, rows: int, seed: int = 0) -> PolicyFn:
         """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""

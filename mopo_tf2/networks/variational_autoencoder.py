@@ -13,8 +13,8 @@ LOG_STD_BOUNDS = (-4.0, 15.0)
 class ActionEncoder(PairNetwork):
     """E(z | s, a): the Gaussian of the latent vector of an action in a state.
 
-    Mean and log standard deviation are halves of one output layer. The authors' code has two
-    layers, which differ only in their initial weights (D-121).
+    Mean and log standard deviation are halves of one output layer. D-121: the authors' code has two
+    layers, which compute and start as the two halves do.
 
     Args:
         latent_dim: L.
@@ -29,7 +29,9 @@ class ActionEncoder(PairNetwork):
     def __init__(self, latent_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0):
         super().__init__()
         self.latent_dim = latent_dim
-        self.network = Feedforward(hidden_layer_sizes, 2 * latent_dim, seed=seed)
+        self.network = Feedforward(
+            hidden_layer_sizes, 2 * latent_dim, fan_in_uniform=True, seed=seed
+        )
 
     def call(self, observations: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return mean and clipped log standard deviation; see the class."""
@@ -53,7 +55,7 @@ class ActionDecoder(PairNetwork):
     def __init__(self, act_dim: int, hidden_layer_sizes: Sequence[int], *, seed: int = 0):
         super().__init__()
         self.act_dim = act_dim
-        self.network = Feedforward(hidden_layer_sizes, act_dim, seed=seed)
+        self.network = Feedforward(hidden_layer_sizes, act_dim, fan_in_uniform=True, seed=seed)
 
     def call(self, observations: tf.Tensor, latents: tf.Tensor) -> tf.Tensor:
         """Return the actions; see the class."""

@@ -32,6 +32,7 @@ TINY = {
     },
     "morel": {
         "dynamics_hidden_layer_sizes": (4,),
+        "reward_hidden_layer_sizes": (4,),
         "dynamics_batch_size": 8,
         "dynamics_epochs": 2,
         "policy_hidden_layer_sizes": (4,),

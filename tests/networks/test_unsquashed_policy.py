@@ -40,8 +40,9 @@ def test_network_is_a_tanh_network_on_standardised_observations():
     policy = make()
     policy.standardise(np.float32([1, 2, 3]), np.float32([2, 4, 8]))
     first, second = policy.network.dense_layers
-    hidden = np.tanh((OBSERVATIONS - [1, 2, 3]) / [2, 4, 8] @ first.kernel.numpy())
-    expected = hidden @ second.kernel.numpy()
+    inputs = (OBSERVATIONS - [1, 2, 3]) / [2, 4, 8]
+    hidden = np.tanh(inputs @ first.kernel.numpy() + first.bias.numpy())
+    expected = hidden @ second.kernel.numpy() + second.bias.numpy()
     np.testing.assert_allclose(policy(OBSERVATIONS), expected, rtol=1e-4, atol=1e-7)
 
 
@@ -58,11 +59,12 @@ def test_first_means_are_near_zero():
     assert np.abs(make()(OBSERVATIONS)).max() < 0.05
 
 
-def test_log_std_is_raised_to_its_minimum():
+def test_log_std_is_brought_between_its_bounds():
     policy = make(min_log_std=-1.0)
-    policy.log_std.assign([-3.0, 0.5])
-    policy.clip_log_std()
-    np.testing.assert_array_equal(policy.log_std.numpy(), np.float32([-1.0, 0.5]))
+    for values, expected in (([-3.0, 0.5], [-1.0, 0.5]), ([0.0, 3.0], [0.0, 1.0])):
+        policy.log_std.assign(values)
+        policy.clip_log_std()
+        np.testing.assert_array_equal(policy.log_std.numpy(), np.float32(expected))
 
 
 def test_exported_policy_comes_back_equal():
@@ -72,7 +74,7 @@ def test_exported_policy_comes_back_equal():
     arrays, metadata = policy.exported()
     # As the first version wrote them.
     assert set(arrays) == {f"weights/{i}" for i in range(7)}
-    sizes = {"obs_dim": 3, "act_dim": 2, "hidden_layer_sizes": [4], "min_log_std": -2.0}
+    sizes = {"obs_dim": 3, "act_dim": 2, "hidden_layer_sizes": [4], "min_log_std": -1.0}
     assert metadata == sizes
     back = UnsquashedGaussianPolicy.from_exported(arrays, metadata)
     np.testing.assert_array_equal(back(OBSERVATIONS), policy(OBSERVATIONS))

@@ -13,7 +13,7 @@ from parity.runner import Report, replay, run_cases
 
 def test_there_is_a_replay_for_every_recorded_case(recordings, cases):
     assert set(cases) == recordings.cases
-    assert len(cases) == 30
+    assert len(cases) == 36
 
 
 def doubled(recording):

@@ -6,10 +6,12 @@ import pytest
 import tensorflow as tf
 
 from mopo_tf2 import gradient_steps
-from mopo_tf2.algorithms import sac
+from mopo_tf2.algorithms import bcq, sac
+from mopo_tf2.algorithms.morel import learner, model, npg
 from mopo_tf2.config import SACConfig
 from mopo_tf2.dynamics import losses, model_env, snapshots, termination, training
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+from mopo_tf2.networks import variational_autoencoder
 from mopo_tf2.networks.ensemble_dense import EnsembleDense
 from parity.cases import layers
 from parity.recording import Recording
@@ -185,3 +187,64 @@ def test_holdout_without_the_cap(monkeypatch, rows_of):
     group = "hold-out split and bootstraps"
     row = miss(rows_of("bnn_holdout_cap", group), group)
     assert "num_holdout" in row.where or "bootstrap_indices" in row.where
+
+
+def tf1_adam(learning_rate, variables, **options):
+    return gradient_steps.adam(learning_rate, variables)
+
+
+def single_latent_kl(mean, log_std):
+    return mean.shape[1] * variational_autoencoder.kl_divergence(mean, log_std)
+
+
+SOFT_CLIPPED_VALUE, CONJUGATE_GRADIENT = bcq.soft_clipped_value, npg.conjugate_gradient
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "changed", "group"),
+    [
+        (bcq, "kl_divergence", single_latent_kl, "gradients: encoder"),
+        (
+            bcq,
+            "soft_clipped_value",
+            lambda next_q, lmbda, n: SOFT_CLIPPED_VALUE(next_q, 1.0 - lmbda, n),
+            "critics' target",
+        ),
+        (variational_autoencoder, "LOG_STD_BOUNDS", (-20.0, 2.0), "losses"),
+        (bcq, "follow", lambda online, target, tau: None, "after 1 steps: target_perturbation"),
+        # The perturbation's gradients see the steps of VAE and critics.
+        (bcq, "adam", tf1_adam, "gradients: perturbation"),
+    ],
+)
+def test_changed_bcq(monkeypatch, rows_of, owner, name, changed, group):
+    monkeypatch.setattr(owner, name, changed)
+    with eagerly():
+        miss(rows_of("bcq_updates", group), group)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "changed", "case", "group"),
+    [
+        (model, "SHORTEST_TRUNCATED", 1, "morel_iterations", "iteration 0: ends"),
+        (
+            model.PessimisticModel,
+            "ends_have_no_value",
+            True,
+            "morel_iterations",
+            "iteration 0: ends",
+        ),
+        (learner, "normalised", lambda a: a, "morel_iterations", "iteration 0: gradient"),
+        (
+            npg,
+            "conjugate_gradient",
+            lambda product, b, n: CONJUGATE_GRADIENT(product, b, n // 2),
+            "morel_iterations",
+            "iteration 0: direction",
+        ),
+        (learner, "adam", tf1_adam, "morel_cloning", "cloned policy"),
+    ],
+)
+def test_changed_morel(monkeypatch, rows_of, owner, name, changed, case, group):
+    monkeypatch.setattr(owner, name, changed)
+    with eagerly():
+        miss(rows_of(case, group), group)

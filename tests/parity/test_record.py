@@ -76,3 +76,18 @@ def test_module_is_python_3_7_and_imports_nothing_of_the_port(name):
 
 def test_every_module_is_what_made_the_recordings():
     assert {name: fingerprint(TREES[name]) for name in FINGERPRINTS} == FINGERPRINTS
+
+
+def test_recorder_of_torch_imports_nothing_of_the_library():
+    for path in (RECORDER.parent / "record_torch").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                name = node.module or ""
+                # ..record.registry is a dictionary of cases.
+                assert node.level <= 1 or name == "record.registry", path.name
+            elif isinstance(node, ast.Import):
+                name = " ".join(alias.name for alias in node.names)
+            else:
+                continue
+            assert "mopo_tf2" not in name, path.name
+            assert "tensorflow" not in name, path.name

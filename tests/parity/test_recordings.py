@@ -125,7 +125,7 @@ def test_options_that_name_nothing_are_errors_before_anything_runs(
 def test_list_names_every_case(capsys):
     assert run("--list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 30
+    assert len(lines) == 36
     assert any(line.startswith("whole_epoch ") and "seed to final" in line for line in lines)
 
 

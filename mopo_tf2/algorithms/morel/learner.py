@@ -56,15 +56,15 @@ def clone_behaviour(
 ) -> None:
     """Fit the policy's mean to the actions in the data by squared error; the log stddev stays.
 
-    Sets the policy's standardisation from the data first, even with 0 epochs. Draws one permutation
-    per epoch; an incomplete last batch is left out.
+    Sets the policy's standardisation from the data first, even with 0 epochs (D-117). Draws every
+    batch with replacement.
 
     MOReL paper (Kidambi et al. 2020), algorithm 1; mjrl's behavior_cloning with its MSE loss.
     """
     observations, actions = transitions.observations, transitions.actions
     policy.standardise(*(row[0] for row in column_statistics(observations)))
     variables = [v for v in policy.trainable_variables if v is not policy.log_std]
-    optimizer = adam(lr, variables)
+    optimizer = adam(lr, variables, corrected_epsilon=True)
 
     def step(observations: tf.Tensor, actions: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
@@ -75,8 +75,7 @@ def clone_behaviour(
     batch_size = min(batch_size, len(observations))
     batches = len(observations) // batch_size
     for _ in range(epochs):
-        order = random_state.permutation(len(observations))[: batches * batch_size]
-        order = order.reshape(batches, batch_size)
+        order = random_state.randint(0, len(observations), (batches, batch_size))
         for start in range(0, batches, _STEPS_PER_CALL):
             rows = order[start : start + _STEPS_PER_CALL]
             steps(observations[rows], actions[rows])
@@ -105,6 +104,7 @@ class MOReL(OfflineAlgorithm):
             self.act_dim,
             num_networks=config.dynamics_networks,
             hidden_layer_sizes=config.dynamics_hidden_layer_sizes,
+            reward_hidden_layer_sizes=config.reward_hidden_layer_sizes,
             seed=seeds["ensemble"],
         )
         self.pessimistic_model = PessimisticModel(
@@ -123,6 +123,7 @@ class MOReL(OfflineAlgorithm):
             config.baseline_hidden_layer_sizes,
             lr=config.baseline_lr,
             batch_size=config.baseline_batch_size,
+            weight_decay=config.baseline_weight_decay,
             seed=seeds["critics"],
         )
         self.natural_gradient = NaturalGradient(
@@ -200,28 +201,35 @@ class MOReL(OfflineAlgorithm):
         }
 
     def _paths(self) -> Paths:
-        """Roll the policy out in the pessimistic model from states of the dataset."""
+        """Roll the policy out in the pessimistic model from states of the dataset.
+
+        Every member takes the same starts.
+        """
         config, dataset = self.config, self.environment_pool.stored()
-        count, host = config.num_trajectories, self.streams.host
+        members = np.arange(config.dynamics_networks, dtype=np.int32)
         rows = np.arange(self.environment_pool.size)
         if config.start_state == "initial":
             rows = np.flatnonzero(episode_starts(dataset))
-        starts = dataset.observations[rows[host.randint(0, len(rows), count)]]
-        latents = self._device_normal((config.horizon, count, self.act_dim)).numpy()
-        members = (np.arange(count) % config.dynamics_networks).astype(np.int32)
+        chosen = rows[self.streams.host.randint(0, len(rows), config.num_trajectories)]
+        latents = self._device_normal((config.horizon, self._path_count, self.act_dim)).numpy()
         return pessimistic_paths(
             self.pessimistic_model,
             lambda observations, noise: self._compiled_sample(observations, noise).numpy(),
-            starts,
+            np.tile(dataset.observations[chosen], (len(members), 1)),
             latents,
-            members,
+            np.repeat(members, config.num_trajectories),
             self.progress,
         )
+
+    @property
+    def _path_count(self) -> int:
+        """Paths per iteration: one per start and member."""
+        return self.config.num_trajectories * self.config.dynamics_networks
 
     def _improve(
         self, paths: Paths, mask: np.ndarray, advantages: np.ndarray
     ) -> NaturalGradientResult:
-        most = self.config.num_trajectories * self.config.horizon
+        most = self._path_count * self.config.horizon
         rows, count = policy_rows(
             paths.observations[mask],
             paths.actions[mask],

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,11 +15,17 @@ from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.progress import NoProgress, Progress
+from mopo_tf2.seeding import spawn_seeds
 from mopo_tf2.types import TerminationFn, Transitions
 
-_SMALLEST_SCALE = 1e-6
+SHORTEST_TRUNCATED = 4
+"""Rows that a path keeps at least where it is truncated, as in mjrl's model_based_npg."""
+_SMALLEST_SCALE = 1e-8
 _STEPS_PER_CALL = 16
 _DATASET_CHUNK = 2048
+
+LossFn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Inputs and targets, as of ``ResidualEnsemble.losses`` -> each member's loss [E]."""
 
 SampleFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Observations [N, O] and standard normal latents [N, A] -> actions [N, A], not clipped."""
@@ -28,27 +34,33 @@ SampleFn = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def centre_and_spread(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and mean absolute deviation of each column of data [N, D], each [D] float32.
 
-    mjrl's transformations of inputs and outputs, in its nn_dynamics. D-111: a deviation below 1e-6
-    becomes 1. mjrl adds 1e-8 instead, which would amplify the rounding of a constant column.
+    mjrl's transformations of inputs and outputs, in its nn_dynamics. The sums are float64, so that
+    a constant column has a deviation of exactly 0.
     """
     centre = data.mean(axis=0, dtype=np.float64)
     spread = np.abs(data - centre).mean(axis=0, dtype=np.float64)
-    spread[spread < _SMALLEST_SCALE] = 1.0
     return centre.astype(np.float32), spread.astype(np.float32)
 
 
-class ResidualEnsemble:
-    """E networks f(s, a) -> (reward, s' - s), trained on squared error.
+def standardised(values: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Return ``(values - shift) / (scale + 1e-8)``, as in mjrl's nn_dynamics."""
+    return (values - shift) / (scale + _SMALLEST_SCALE)
 
-    s' = s + output_scale * network((s, a) standardised) + output_shift. All members run as one
-    batched product and share the transformations. D-110: the reward is an output of the same
-    network; mjrl has a separate reward network, or uses the task's reward function.
+
+class ResidualEnsemble:
+    """E networks (s, a) -> s' - s and E networks (s, a, s') -> reward, trained on squared error.
+
+    Inputs and outputs are standardised by transformations that all members share, and all members
+    run as one batched product. A component of s' - s that is constant in the data is predicted as
+    0. D-110: the reward is always learned; mjrl's scripts give the task's reward function if there
+    is one.
 
     Args:
         obs_dim: O.
         act_dim: A.
         num_networks: E.
-        hidden_layer_sizes: units of each hidden layer, ReLU.
+        hidden_layer_sizes: units of each hidden layer of a dynamics network, ReLU.
+        reward_hidden_layer_sizes: the same of a reward network.
         seed: of the initial weights; each member has a seed derived from it.
 
     MOReL paper (Kidambi et al. 2020), section 4; mjrl's nn_dynamics.
@@ -61,39 +73,69 @@ class ResidualEnsemble:
         *,
         num_networks: int,
         hidden_layer_sizes: Sequence[int],
+        reward_hidden_layer_sizes: Sequence[int] = (100, 100),
         seed: int = 0,
     ):
         self.obs_dim, self.act_dim, self.num_networks = obs_dim, act_dim, num_networks
-        self.network = Feedforward(
-            hidden_layer_sizes, 1 + obs_dim, num_networks=num_networks, seed=seed
-        )
+        dynamics_seed, reward_seed = spawn_seeds(seed, 2)
+        shared: dict[str, Any] = {"num_networks": num_networks, "fan_in_uniform": True}
+        self.network = Feedforward(hidden_layer_sizes, obs_dim, seed=dynamics_seed, **shared)
         self.network.build((None, obs_dim + act_dim))
+        self.reward_network = Feedforward(reward_hidden_layer_sizes, 1, seed=reward_seed, **shared)
+        self.reward_network.build((None, obs_dim + act_dim + obs_dim))
         self.input_shift, self.input_scale = _transformation("input", obs_dim + act_dim)
-        self.output_shift, self.output_scale = _transformation("output", 1 + obs_dim)
+        self.output_shift, self.output_scale = _transformation("output", obs_dim)
+        self.reward_shift, self.reward_scale = _transformation("reward", 1)
 
     def fit_transformations(self, inputs: np.ndarray, targets: np.ndarray) -> None:
         """Set the transformations to the statistics of inputs [N, O + A], targets [N, 1 + O]."""
         for data, shift, scale in (
             (inputs, self.input_shift, self.input_scale),
-            (targets, self.output_shift, self.output_scale),
+            (targets[:, 1:], self.output_shift, self.output_scale),
+            (targets[:, :1], self.reward_shift, self.reward_scale),
         ):
             centre, spread = centre_and_spread(data)
             shift.assign(centre)
             scale.assign(spread)
 
     def losses(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Return each member's mean squared error [E], outputs standardised.
+        """Return each member's mean squared error of s' - s [E], outputs standardised.
 
         Args:
             inputs: [B, O + A] (shared by the members) or [E, B, O + A] float32.
             targets: [B, 1 + O] or [E, B, 1 + O] float32, (reward, s' - s).
         """
-        standardised = (targets - self.output_shift) / self.output_scale
-        errors = self._standardised(inputs) - standardised
+        deltas = standardised(targets[..., 1:], self.output_shift, self.output_scale)
+        errors = self._raw_deltas(inputs) - deltas
         return tf.reduce_mean(tf.square(errors), axis=[1, 2])
 
-    def _standardised(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self.network((inputs - self.input_shift) / self.input_scale)
+    def reward_losses(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Return each member's mean squared error of the reward [E], reward units.
+
+        The networks see the predicted s', through which no gradient flows. Arguments as ``losses``.
+        """
+        following = inputs[..., : self.obs_dim] + self._deltas(inputs)
+        errors = self._rewards(inputs, tf.stop_gradient(following)) - targets[..., :1]
+        return tf.reduce_mean(tf.square(errors), axis=[1, 2])
+
+    def _raw_deltas(self, inputs: tf.Tensor) -> tf.Tensor:
+        return self.network(standardised(inputs, self.input_shift, self.input_scale))
+
+    def _deltas(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return s' - s, [E, B, O]."""
+        scale = self.output_scale.value
+        deltas = self._raw_deltas(inputs) * (scale + _SMALLEST_SCALE) + self.output_shift
+        return tf.where(scale >= _SMALLEST_SCALE, deltas, 0.0)
+
+    def _rewards(self, inputs: tf.Tensor, next_observations: tf.Tensor) -> tf.Tensor:
+        """Return [E, B, 1] for inputs [B, O + A] or [E, B, O + A] and next states [E, B, O]."""
+        known = standardised(inputs, self.input_shift, self.input_scale)
+        known += tf.zeros_like(next_observations[..., :1])  # one copy per member
+        observed = (self.input_shift[: self.obs_dim], self.input_scale[: self.obs_dim])
+        raw = self.reward_network(
+            tf.concat([known, standardised(next_observations, *observed)], axis=-1)
+        )
+        return raw * (self.reward_scale + _SMALLEST_SCALE) + self.reward_shift
 
     def predict(self, observations: tf.Tensor, actions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return each member's rewards [E, B] and next observations [E, B, O].
@@ -102,20 +144,22 @@ class ResidualEnsemble:
             observations: [B, O] float32.
             actions: [B, A] float32.
         """
-        outputs = self._standardised(tf.concat([observations, actions], axis=-1))
-        outputs = outputs * self.output_scale + self.output_shift
-        return outputs[:, :, 0], observations + outputs[:, :, 1:]
+        inputs = tf.concat([observations, actions], axis=-1)
+        following = observations + self._deltas(inputs)
+        return self._rewards(inputs, following)[:, :, 0], following
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return every variable by its name in checkpoints."""
-        named = {f"network/{i}": variable for i, variable in enumerate(self.network.variables)}
-        return {
-            **named,
-            "input_shift": self.input_shift,
-            "input_scale": self.input_scale,
-            "output_shift": self.output_shift,
-            "output_scale": self.output_scale,
+        parts = {"network": self.network, "reward_network": self.reward_network}
+        named = {
+            f"{name}/{i}": variable
+            for name, network in parts.items()
+            for i, variable in enumerate(network.variables)
         }
+        for name in ("input", "output", "reward"):
+            for kind in ("shift", "scale"):
+                named[f"{name}_{kind}"] = getattr(self, f"{name}_{kind}")
+        return named
 
 
 def _transformation(name: str, size: int) -> tuple[keras.Variable, keras.Variable]:
@@ -125,7 +169,7 @@ def _transformation(name: str, size: int) -> tuple[keras.Variable, keras.Variabl
 
 
 class ResidualTrainer:
-    """Adam on the members' squared errors for a fixed number of epochs.
+    """Adam on the members' squared errors for a fixed number of epochs: dynamics, then rewards.
 
     Args:
         ensemble: trained in place.
@@ -148,14 +192,24 @@ class ResidualTrainer:
     ):
         self.ensemble, self.batch_size = ensemble, batch_size
         self.holdout_ratio, self.max_holdout = holdout_ratio, max_holdout
-        self.optimizer = adam(lr, ensemble.network.trainable_variables)
-        self._steps = CompiledSteps(self._step)
-        self._compiled_losses = tf.function(ensemble.losses, jit_compile=True)
+        parts = (
+            (ensemble.losses, ensemble.network),
+            (ensemble.reward_losses, ensemble.reward_network),
+        )
+        self._parts = [
+            (self._steps_on(losses, network.trainable_variables, lr), _compiled(losses))
+            for losses, network in parts
+        ]
 
-    def _step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(self.ensemble.losses(inputs, targets))
-        minimise(self.optimizer, tape, loss, self.ensemble.network.trainable_variables)
+    def _steps_on(self, losses: LossFn, variables: list[Any], lr: float) -> CompiledSteps:
+        optimizer = adam(lr, variables, corrected_epsilon=True)
+
+        def step(inputs: tf.Tensor, targets: tf.Tensor) -> None:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(losses(inputs, targets))
+            minimise(optimizer, tape, loss, variables)
+
+        return CompiledSteps(step)
 
     def train(
         self,
@@ -165,10 +219,10 @@ class ResidualTrainer:
         epochs: int,
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Train for ``epochs``; return each member's loss on the held-out rows, [E] float32.
+        """Train for ``epochs`` each; return the dynamics' losses on the held-out rows, [E] float32.
 
-        It is the mean squared error of the standardised outputs; on training rows if none are held
-        out.
+        A loss is the mean squared error of the standardised outputs; on training rows if none are
+        held out.
 
         Draws a permutation [N] for the split, then uniforms [E, n] before each epoch, because each
         member takes the rows in another order. An incomplete last batch is left out of the epoch.
@@ -189,21 +243,26 @@ class ResidualTrainer:
             )
         self.ensemble.fit_transformations(inputs[kept], targets[kept])
         judged = held if count else kept[: self.max_holdout]
-        losses = np.full(self.ensemble.num_networks, np.nan, np.float32)
+        result = np.full((len(self._parts), self.ensemble.num_networks), np.nan, np.float32)
         members = np.tile(kept, (self.ensemble.num_networks, 1))
-        for epoch in range(epochs):
-            self._train_epoch(inputs, targets, shuffle_rows(members, random_state), epoch, progress)
-            losses = self._compiled_losses(inputs[judged], targets[judged]).numpy()
-            if not np.all(np.isfinite(losses)):
+        total = len(self._parts) * epochs
+        for epoch in range(total):
+            part = epoch // epochs
+            steps, losses = self._parts[part]
+            order = shuffle_rows(members, random_state)
+            self._train_epoch(steps, inputs, targets, order, epoch, progress)
+            result[part] = losses(inputs[judged], targets[judged]).numpy()
+            if not np.all(np.isfinite(result[part])):
                 raise DivergenceError(
-                    f"model training diverged: hold-out losses {losses} after epoch {epoch}. "
+                    f"model training diverged: hold-out losses {result[part]} after epoch {epoch}. "
                     "Check the scale of the data or lower dynamics_lr."
                 )
-            progress.model_epoch(epoch, losses, 0, epochs, epochs)
-        return losses
+            progress.model_epoch(epoch, result[part], 0, total, total)
+        return result[0]
 
     def _train_epoch(
         self,
+        steps: CompiledSteps,
         inputs: np.ndarray,
         targets: np.ndarray,
         indices: np.ndarray,
@@ -217,8 +276,12 @@ class ResidualTrainer:
         batches = batches.swapaxes(0, 1)
         for start in range(0, total, _STEPS_PER_CALL):
             chosen = batches[start : start + _STEPS_PER_CALL]
-            self._steps(inputs[chosen], targets[chosen])
+            steps(inputs[chosen], targets[chosen])
             progress.model_step(epoch, start + len(chosen), total)
+
+
+def _compiled(losses: LossFn) -> LossFn:
+    return tf.function(losses, jit_compile=True)
 
 
 def discrepancy(next_observations: tf.Tensor) -> tf.Tensor:
@@ -243,9 +306,9 @@ def unknown_threshold(dataset_maximum: float, rule: str, coefficient: float) -> 
 
     Args:
         dataset_maximum: largest discrepancy on the dataset.
-        rule: "max" (D-113: the dataset's maximum), "coefficient_times_max" and
-            "max_over_coefficient" (two released versions of MOReL), or "none": infinity, no pair
-            is unknown.
+        rule: "max_over_coefficient" (mjrl's), "max" (the dataset's maximum),
+            "coefficient_times_max" (another released version of MOReL), or "none": infinity, no
+            pair is unknown.
         coefficient: of the two rules that use one.
 
     Raises:
@@ -268,7 +331,8 @@ class PessimisticStep(NamedTuple):
     next_observations: [B, O] float32, of the member that the row follows.
     rewards:           [B] float32; of halted rows the HALT reward, if ``halt`` is "halt".
     halted:            [B] bool, the pair is unknown: the path ends.
-    terminals:         [B] bool, the next state ends the task; False where halted.
+    terminals:         [B] bool, the next state ends the task; if ``halt`` is "halt", False where
+                       halted.
     discrepancies:     [B] float32.
     """
 
@@ -282,12 +346,14 @@ class PessimisticStep(NamedTuple):
 class PessimisticModel:
     """The learned dynamics, in which unknown state-action pairs lead to HALT.
 
-    A pair (s, a) is unknown if disc(s, a) exceeds ``threshold``. If ``halt`` is "halt", its reward
-    is ``halt_reward`` and the path ends: this one reward stands for all rewards in the absorbing
-    state (the paper has -kappa at each step in HALT). If ``halt`` is "truncate" (D-114), the path
-    ends there and counts as terminated, but the pair keeps its predicted reward.
+    A pair (s, a) is unknown if disc(s, a) exceeds ``threshold``. If ``halt`` is "halt" (D-114), its
+    reward is ``halt_reward`` and the path ends: this one reward stands for all rewards in the
+    absorbing state (the paper has -kappa at each step in HALT). If ``halt`` is "truncate", as in
+    mjrl, the path ends there, but not before its fourth row; the pair keeps its predicted reward,
+    and as long as there is a threshold no path counts as terminated, not even where the task ends.
 
-    Pairs with predictions that are not finite are unknown, whatever the threshold.
+    Pairs with predictions that are not finite are unknown, whatever the threshold. D-125: mjrl
+    bounds states and actions by 100 instead.
 
     Args:
         ensemble: the learned dynamics.
@@ -373,8 +439,18 @@ class PessimisticModel:
         if self.halt == "halt":
             rewards = np.where(halted, halt_reward, rewards)
         ends = checked_terminals(self.termination_fn, observations, clipped, next_observations)
-        terminals = ends[:, 0] & ~halted
+        terminals = ends[:, 0] & ~halted if self.halt == "halt" else ends[:, 0]
         return PessimisticStep(next_observations, rewards, halted, terminals, disagreement)
+
+    @property
+    def shortest_path(self) -> int:
+        """The number of rows before which an unknown pair does not end a path."""
+        return 1 if self.halt == "halt" else SHORTEST_TRUNCATED
+
+    @property
+    def ends_have_no_value(self) -> bool:
+        """Whether a path that ends before the horizon counts as terminated."""
+        return self.halt == "halt" or math.isinf(float(self.threshold.numpy()))
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return threshold and HALT reward by their names in checkpoints."""
@@ -388,8 +464,9 @@ class Paths(NamedTuple):
     actions:      [T, N, A] float32, as drawn, not clipped.
     rewards:      [T, N] float32.
     lengths:      [N] int64, at least 1.
-    terminated:   [N] bool, the path halted or the task ended; False if it reached T steps.
-    halted:       [N] bool, the last pair is unknown to the model.
+    terminated:   [N] bool, no value is left after the last row (``ends_have_no_value``); False if
+                  the path reached T steps.
+    halted:       [N] bool, a pair is unknown to the model.
     """
 
     observations: np.ndarray
@@ -415,8 +492,7 @@ def pessimistic_paths(
         sample: the policy.
         starts: [N, O] float32, first states.
         latents: [T, N, A] float32, standard normal, the policy's noise; T is the horizon.
-        members: [N] int32, the ensemble member that each path follows (D-116: as in mjrl; the
-            paper does not specify it).
+        members: [N] int32, the ensemble member that each path follows, as in mjrl.
         progress: receives progress callbacks.
 
     MOReL paper (Kidambi et al. 2020), algorithm 1: planning in the pessimistic MDP.
@@ -439,11 +515,13 @@ def pessimistic_paths(
         paths.actions[t, running] = actions
         paths.rewards[t, running] = step.rewards
         paths.lengths[running] += 1
-        paths.halted[running] = step.halted
-        paths.terminated[running] = step.halted | step.terminals
+        paths.halted[running] |= step.halted
+        # D-123: mjrl's termination files also keep a row of the terminal state itself.
+        ends = paths.halted[running] & (t + 1 >= model.shortest_path) | step.terminals
+        paths.terminated[running] = ends & model.ends_have_no_value
         states[running] = step.next_observations
         progress.rollout_step(t + 1, horizon, len(running))
-        running = running[~(step.halted | step.terminals)]
+        running = running[~ends]
         if not len(running):
             break
     return paths

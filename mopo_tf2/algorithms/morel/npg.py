@@ -28,9 +28,8 @@ TIME_UNIT = 1000.0
 """Steps per unit of the baseline's time features."""
 TIME_POWERS = 4
 """The time features are t, t^2, ... up to this power."""
-_SMALLEST_PRODUCT = 1e-20
+_SMALLEST_PRODUCT = 1e-10
 _SMALLEST_STD = 1e-6
-_SMALLEST_SCALE = 1e-3
 _PREDICTION_CHUNK = 4096
 _STEPS_PER_CALL = 64
 
@@ -112,7 +111,7 @@ def baseline_features(observations: np.ndarray, steps: np.ndarray) -> np.ndarray
     mjrl's mlp_baseline.
     """
     clipped = np.clip(observations, -OBSERVATION_BOUND, OBSERVATION_BOUND) / OBSERVATION_BOUND
-    time = np.asarray(steps, np.float32)[..., None] / TIME_UNIT
+    time = np.asarray(steps)[..., None] / TIME_UNIT
     powers = [np.broadcast_to(time**k, clipped[..., :1].shape) for k in range(1, TIME_POWERS + 1)]
     return np.concatenate([clipped, *powers], axis=-1).astype(np.float32)
 
@@ -120,15 +119,13 @@ def baseline_features(observations: np.ndarray, steps: np.ndarray) -> np.ndarray
 class ValueBaseline:
     """Regression of discounted returns on ``baseline_features``.
 
-    D-115: the network predicts standardised returns. Each fit updates mean and stddev and rescales
-    the last layer, so that the prediction does not change. mjrl regresses the raw returns, which
-    may be in the thousands and take Adam long to reach. Before the first fit the prediction is 0.
-
     Args:
         obs_dim: O.
         hidden_layer_sizes: units of each hidden layer.
         lr: Adam's learning rate.
         batch_size: rows of a gradient step.
+        weight_decay: half of its product with the sum of all squared weights and biases is added to
+            the loss, as in PyTorch's Adam.
         seed: of the initial weights.
 
     mjrl's mlp_baseline.
@@ -141,28 +138,30 @@ class ValueBaseline:
         *,
         lr: float,
         batch_size: int,
+        weight_decay: float = 0.0,
         seed: int = 0,
     ):
-        self.batch_size = batch_size
-        self.network = Feedforward(hidden_layer_sizes, 1, seed=seed)
+        self.batch_size, self.weight_decay = batch_size, weight_decay
+        self.network = Feedforward(hidden_layer_sizes, 1, fan_in_uniform=True, seed=seed)
         self.network.build((None, obs_dim + TIME_POWERS))
-        self.shift = keras.Variable(0.0, trainable=False, dtype="float32", name="shift")
-        self.scale = keras.Variable(0.0, trainable=False, dtype="float32", name="scale")
-        self.optimizer = adam(lr, self.network.trainable_variables)
+        self.optimizer = adam(lr, self.network.trainable_variables, corrected_epsilon=True)
         self._steps = CompiledSteps(self._step)
         self._compiled_values = tf.function(self._values, jit_compile=True)
 
     def _values(self, features: tf.Tensor) -> list[tf.Tensor]:
-        return [self.shift.value + self.scale.value * self.network(features)]
+        return [self.network(features)]
 
     def values(self, features: np.ndarray) -> np.ndarray:
         """Return V [B] float32 for features [B, F]."""
         return map_in_chunks(self._compiled_values, [features], _PREDICTION_CHUNK)[0][:, 0]
 
     def _step(self, features: tf.Tensor, targets: tf.Tensor) -> None:
+        variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(self.network(features) - targets))
-        minimise(self.optimizer, tape, loss, self.network.trainable_variables)
+            squares = [tf.reduce_sum(tf.square(variable.value)) for variable in variables]
+            loss += 0.5 * self.weight_decay * tf.add_n(squares)
+        minimise(self.optimizer, tape, loss, variables)
 
     def fit(
         self,
@@ -173,52 +172,38 @@ class ValueBaseline:
     ) -> None:
         """Regress ``returns`` [B] on ``features`` [B, F] for some passes in random order.
 
-        Draws one permutation per pass; an incomplete last batch is left out of the pass.
+        Draws one permutation per pass. As in mjrl, a pass leaves out its incomplete last batch and
+        the one before that, unless it is the only one.
         """
-        mean = float(returns.mean())
-        # Equal returns have no stddev; float32 resolves no smaller share of a return well.
-        smallest = _SMALLEST_SCALE * max(1.0, abs(mean))
-        self._rescale(mean, max(float(returns.std()), smallest))
-        targets = ((returns - self.shift.numpy()) / self.scale.numpy()).astype(np.float32)[:, None]
+        targets = returns.astype(np.float32)[:, None]
         count, batch_size = len(features), min(self.batch_size, len(features))
+        rows_per_pass = max(count // batch_size - 1, 1) * batch_size
         order = np.concatenate(
-            [
-                random_state.permutation(count)[: count // batch_size * batch_size]
-                for _ in range(epochs)
-            ]
+            [random_state.permutation(count)[:rows_per_pass] for _ in range(epochs)]
         ).reshape(-1, batch_size)
         for start in range(0, len(order), _STEPS_PER_CALL):
             rows = order[start : start + _STEPS_PER_CALL]
             self._steps(features[rows], targets[rows])
 
-    def _rescale(self, shift: float, scale: float) -> None:
-        """Change the units of the output without changing the prediction."""
-        output = self.network.dense_layers[-1]
-        old_shift, old_scale = self.shift.numpy(), self.scale.numpy()
-        if old_scale:  # else there is no prediction yet
-            output.kernel.assign(output.kernel.value * (old_scale / scale))
-            output.bias.assign((output.bias.value * old_scale + old_shift - shift) / scale)
-        self.shift.assign(shift)
-        self.scale.assign(scale)
-
     def named_variables(self) -> dict[str, keras.Variable]:
         """Return every variable, the optimiser's included, by its name in checkpoints."""
-        named = {"shift": self.shift, "scale": self.scale}
         parts = {"network": self.network.variables, "optimizer": self.optimizer.variables}
-        for name, variables in parts.items():
-            named.update({f"{name}/{i}": variable for i, variable in enumerate(variables)})
-        return named
+        return {
+            f"{name}/{i}": variable
+            for name, variables in parts.items()
+            for i, variable in enumerate(variables)
+        }
 
 
 def conjugate_gradient(
     product: Callable[[tf.Tensor], tf.Tensor], right_side: tf.Tensor, iterations: int
 ) -> tf.Tensor:
-    """Solve ``A x = b`` for a positive definite A, starting from x = 0.
+    """Solve ``A x = b`` for a positive definite A, starting from x = b.
 
     Args:
         product: x -> A x, each [P] float32.
         right_side: b, [P] float32.
-        iterations: maximum number of products.
+        iterations: maximum number of products, beside the first.
 
     Returns:
         x, [P] float32.
@@ -227,8 +212,9 @@ def conjugate_gradient(
     """
 
     def unfinished(i: tf.Tensor, x: tf.Tensor, r: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-        residual = tf.tensordot(r, r, 1)
-        return tf.logical_and(i < iterations, residual > CONJUGATE_GRADIENT_TOLERANCE)
+        # The first iteration looks only for a division by zero.
+        tolerance = tf.where(i == 0, 0.0, CONJUGATE_GRADIENT_TOLERANCE)
+        return tf.logical_and(i < iterations, tf.tensordot(r, r, 1) > tolerance)
 
     def iterate(
         i: tf.Tensor, x: tf.Tensor, r: tf.Tensor, p: tf.Tensor
@@ -239,7 +225,8 @@ def conjugate_gradient(
         x, r = x + v * p, r - v * z
         return i + 1, x, r, r + tf.tensordot(r, r, 1) / residual * p
 
-    start = (tf.constant(0), tf.zeros_like(right_side), right_side, right_side)
+    residual = right_side - product(right_side)
+    start = (tf.constant(0), right_side, residual, residual)
     return tf.while_loop(unfinished, iterate, start)[1]
 
 
@@ -318,7 +305,7 @@ class NaturalGradientResult(NamedTuple):
 
     kl:               mean KL(old || new) on the rows, nats.
     surrogate_before: mean advantage, before the step.
-    surrogate_after:  mean of pi_new / pi_old * advantage, after it.
+    surrogate_after:  mean of pi_new / pi_old * advantage, after it (D-124).
     step_size:        alpha.
     gradient_norm:    |g|.
     """

@@ -59,7 +59,8 @@ def test_paths_start_where_they_are_told_to(eager):
     rows = Transitions(states, 0 * states, states + 1, states, np.zeros((40, 1), bool))
     algorithm = MOReL(MORELConfig(**{**TINY, "start_state": "initial"}), rows, never)
     assert set(algorithm._paths().observations[0, :, 0]) <= {0.0, 100.0}
-    algorithm = MOReL(MORELConfig(**{**TINY, "num_trajectories": 100}), rows, never)
+    settings = {**TINY, "num_trajectories": 100, "start_state": "dataset"}
+    algorithm = MOReL(MORELConfig(**settings), rows, never)
     assert len(set(algorithm._paths().observations[0, :, 0])) > 20
 
 
@@ -88,9 +89,11 @@ def reach():
         "n_epochs": 12,
         "dynamics_networks": 4,
         "dynamics_hidden_layer_sizes": (32, 32),
+        "reward_hidden_layer_sizes": (32, 32),
         "dynamics_batch_size": 64,
         "dynamics_epochs": 20,
-        "num_trajectories": 40,
+        "threshold_rule": "max",
+        "num_trajectories": 10,
         "horizon": 30,
         "halt_reward_offset": 100.0,
         "policy_hidden_layer_sizes": (8,),

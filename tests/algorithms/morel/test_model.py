@@ -43,7 +43,7 @@ def residual(seed=0):
 def test_centre_and_spread_are_mean_and_mean_absolute_deviation():
     centre, spread = centre_and_spread(np.float32([[1, 5], [3, 5], [8, 5]]))
     np.testing.assert_allclose(centre, [4, 5])
-    np.testing.assert_allclose(spread, [8 / 3, 1])
+    np.testing.assert_allclose(spread, [8 / 3, 0])
 
 
 def test_training_learns_rewards_and_residuals(transitions):
@@ -90,10 +90,12 @@ def pessimistic(termination_fn=never, **settings):
     """
     ensemble = ResidualEnsemble(1, 1, num_networks=2, hidden_layer_sizes=(4,))
     hidden, output = ensemble.network.dense_layers
+    for variable in (*ensemble.network.variables, *ensemble.reward_network.variables):
+        variable.assign(0.0 * variable.value)
     # Hidden units: relu(s), relu(-s), relu(a), relu(-a).
     hidden.kernel.assign(np.tile([[1.0, -1.0, 0, 0], [0, 0, 1.0, -1.0]], (2, 1, 1)))
-    output.kernel.assign([[[0, 0], [0, 0], [0, 1], [0, -1]], [[0, 0.5], [0, 0.5], [0, 1], [0, -1]]])
-    output.bias.assign(np.tile([[1.0, 0.0]], (2, 1, 1)))
+    output.kernel.assign([[[0], [0], [1], [-1]], [[0.5], [0.5], [1], [-1]]])
+    ensemble.reward_network.dense_layers[-1].bias.assign(np.ones((2, 1, 1)))
     return PessimisticModel(ensemble, termination_fn, **{"chunk_size": 4, **settings})
 
 
@@ -201,6 +203,32 @@ def test_paths_end_in_halt_in_the_tasks_end_or_at_the_horizon():
     np.testing.assert_allclose(paths.rewards, [[1, -9, 1], [1, 0, 1], [0, 0, 1]])
     alone = pessimistic_paths(model, right, starts[1:2], latents[:, :1], members[:1])
     np.testing.assert_array_equal(alone.lengths, [1])
+
+
+def test_truncated_path_keeps_four_rows_and_is_not_terminated():
+    model = pessimistic(above_five, halt="truncate")
+    model.threshold.assign(1.45)  # states beyond 2.9 are unknown
+    # Moves of 1: 3, 4, 5 reaches the task's end | 3.0 stays, unknown | 0 to 3, 3 is unknown.
+    starts, latents = column(3.0, -3.0, 0.0), np.zeros((6, 3, 1), np.float32)
+    move = column(1.0, 0.0, 1.0)
+    paths = pessimistic_paths(
+        model, lambda states, noise: move, starts, latents, np.zeros(3, np.int32)
+    )
+    np.testing.assert_array_equal(paths.lengths, [3, 4, 4])
+    assert not paths.terminated.any()
+    np.testing.assert_array_equal(paths.rewards[:4, 1], np.ones(4))
+
+
+def test_without_a_threshold_the_tasks_end_is_terminal_in_a_truncated_path():
+    model = pessimistic(above_five, halt="truncate")
+    paths = pessimistic_paths(
+        model,
+        lambda states, noise: np.ones_like(states),
+        column(4.5, 0.0),
+        np.zeros((2, 2, 1), np.float32),
+        np.zeros(2, np.int32),
+    )
+    np.testing.assert_array_equal(paths.terminated, [True, False])
 
 
 def test_noise_of_a_path_does_not_depend_on_the_others_lengths():
