@@ -262,11 +262,17 @@ class RunFolder:
         return read_progress(path) if path.is_file() else pd.DataFrame({"epoch": []})
 
     def write_holdout(self, epoch: int, losses: np.ndarray) -> None:
-        """Append the hold-out losses [E] of one epoch of ensemble training; epoch 0 starts anew."""
-        with (self.path / _HOLDOUT).open("w" if epoch == 0 else "a") as file:
-            if epoch == 0:
-                print("epoch", *(f"V{i}" for i in range(len(losses))), sep=",", file=file)
-            print(epoch, *map(float, losses), sep=",", file=file)
+        """Add the hold-out losses [E] of one epoch of ensemble training.
+
+        Rows of this epoch and later ones go: they are of a session that was cut off.
+        """
+        path = self.path / _HOLDOUT
+        header, *rows = _whole_lines(path) or [b"epoch"]
+        if not epoch:
+            header = ",".join(["epoch", *(f"V{i}" for i in range(len(losses)))]).encode() + b"\n"
+        kept = [row for row in rows if _epoch_of(header, row) < epoch]
+        new = ",".join(map(str, [epoch, *map(float, losses)])).encode() + b"\n"
+        write_bytes(path, b"".join([header, *kept, new]))
 
     def last_row(self) -> tuple[int, float]:
         """Return the epochs done and the last mean return, from the two ends of progress.csv.
@@ -353,6 +359,11 @@ class RunFolder:
         about = {name: getattr(spec, name) for name in ("method", "environment", "physics", "seed")}
         about |= {"max_path_length": spec.algorithm.max_path_length, "epoch": algorithm.epoch}
         self.write_policy(algorithm.policy, about)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to resume from."""
+        return bool(checkpoints.checkpoints(self.path / _CHECKPOINTS))
 
     def load_checkpoint(self) -> Checkpoint | None:
         """Return the last readable checkpoint, or None; InputError if all are damaged."""

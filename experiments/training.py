@@ -8,6 +8,7 @@ import math
 import platform
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -47,6 +48,8 @@ _ARCHITECTURE = (
     *("num_networks", "num_elites", "hidden_dim", "num_hidden_layers"),
     *("separate_mean_var", "deterministic", "weight_decays"),
 )
+_MODEL_CHECKPOINT_SECONDS = 120.0
+"""Least time between two checkpoints of the ensemble's training; they hold its bootstraps."""
 _LARGE, _SMALL = 30.0, 0.03
 """Outside these a network that sees an observation as it is learns slowly."""
 
@@ -254,8 +257,12 @@ def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint |
     left = folder.truncate(done - 1)
     require(left >= done, f"progress.csv of {folder} lost rows that the checkpoint counts.")
     folder.write_spec(spec)
-    after = f"resuming {folder} after epoch {done}."
-    print(after if checkpoint else f"{folder} has no checkpoint yet: starting over.", flush=True)
+    if checkpoint is None:
+        print(f"{folder} has no checkpoint yet: starting over.", flush=True)
+    else:
+        model = checkpoint[1].get("model_training")
+        after = f"model epoch {model['epoch']}" if model else f"epoch {done}"
+        print(f"resuming {folder} after {after}.", flush=True)
     return checkpoint
 
 
@@ -274,6 +281,7 @@ class _Runner:
         self.display = TrainingDisplay(DurableConsole(file=sys.stdout), folder.write_holdout)
         said = "stopping after this epoch; press Ctrl-C again to stop at once."
         self.interrupts = Interrupts(said)
+        self._model_saved = time.monotonic()
         self.algorithm = make_algorithm(
             spec.method,
             config,
@@ -316,13 +324,19 @@ class _Runner:
             return
         self.interrupts.immediate = True
         if self.spec.model is None:
-            algorithm.train_model()
+            algorithm.train_model(after_epoch=self._save_model_training)
         elif isinstance(algorithm, MOPO):
             algorithm.use_model(put_model(RunFolder(Path(self.spec.model)), algorithm.ensemble))
         self.interrupts.immediate = False
         if isinstance(algorithm, MOPO):
             self.folder.save_model(algorithm.ensemble, algorithm.model_metrics["model/val_loss"])
         self.folder.save_checkpoint(algorithm)
+
+    def _save_model_training(self) -> None:
+        """Save the ensemble's unfinished training, unless that was done a moment ago."""
+        if time.monotonic() - self._model_saved >= _MODEL_CHECKPOINT_SECONDS:
+            self.folder.save_checkpoint(self.algorithm)
+            self._model_saved = time.monotonic()
 
     def _train_policy(self) -> None:
         config = self.spec.algorithm
@@ -336,8 +350,9 @@ class _Runner:
                 return
 
     def _how_to_resume(self, model_only: bool) -> str:
-        trained, method = self.algorithm.model_trained, self.spec.method
-        kept = "resume from the last checkpoint" if trained else "the model's training starts over"
+        method = self.spec.method
+        some = self.folder.has_checkpoint
+        kept = "resume from the last checkpoint" if some else "there is no checkpoint yet: start over"
         words = ["train-model" if model_only else "train", self.spec.name]
         words += [] if method == DEFAULT_METHOD else ["--algorithm", method]
         return f"stopped; {kept} with: mopo-tf2 {' '.join(words)} --out {self.folder} --resume"

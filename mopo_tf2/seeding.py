@@ -1,6 +1,7 @@
 """From one seed to every random stream of a run."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -42,6 +43,24 @@ def random_streams(seed: int) -> RandomStreams:
     weight_seeds = {name: int(child) for name, child in zip(names, children[1:], strict=True)}
     device = tf.random.Generator.from_seed(int(children[0]), alg="philox")
     return RandomStreams(np.random.RandomState(seed), device, weight_seeds)
+
+
+def state_of(random_state: np.random.RandomState) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the key [624] uint32 of a random state and the plain values that belong to it."""
+    state = random_state.get_state(legacy=False)
+    values = {
+        "position": state["state"]["pos"],
+        "has_gauss": state["has_gauss"],
+        "gauss": state["gauss"],
+    }
+    return state["state"]["key"], values
+
+
+def set_state(random_state: np.random.RandomState, key: np.ndarray, values: dict[str, Any]) -> None:
+    """Put what ``state_of`` returned into ``random_state``."""
+    random_state.set_state(
+        ("MT19937", key, values["position"], values["has_gauss"], values["gauss"])
+    )
 
 
 def spawn_seeds(seed: int, count: int) -> list[int]:

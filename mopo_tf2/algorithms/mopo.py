@@ -1,7 +1,6 @@
 """Model-based offline policy optimisation: the loop over model, rollouts and policy."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -21,6 +20,8 @@ from mopo_tf2.dynamics.training import EnsembleTrainer
 from mopo_tf2.evaluation.episodes import evaluation_seeds
 from mopo_tf2.types import FloatArray, Transitions
 
+_MODEL_TRAINING = "model_training"
+
 
 class MOPO(OfflineSAC):
     """SAC on a mix of the dataset and short rollouts in a learned model. The model's uncertainty
@@ -37,6 +38,7 @@ class MOPO(OfflineSAC):
         self.ensemble = GaussianEnsemble(
             self.obs_dim, self.act_dim, config.ensemble, self.streams.weight_seeds["ensemble"]
         )
+        self._trainer: EnsembleTrainer | None = None  # While the ensemble is in training.
         self.model_pool = ReplayPool(config.model_pool_capacity, self.obs_dim, self.act_dim)
         self.model_environment = self._model_environment(config.rollout_chunk_size)
         # Episodes are few: in chunks of the rollouts' size most rows would be padding.
@@ -56,20 +58,23 @@ class MOPO(OfflineSAC):
         """Return the function that replaces u, see ``ModelEnvironment``; None here."""
         return None
 
-    def train_model(self, max_epochs: int | None = None) -> None:
-        """Train the ensemble on the dataset; ``max_epochs`` None: the configuration's.
+    def train_model(
+        self, max_epochs: int | None = None, *, after_epoch: Callable[[], None] = lambda: None
+    ) -> None:
+        """Train the ensemble on the dataset, or continue its training after ``restore``.
 
         Original: mopo/algorithms/mopo.py:MOPO._train_model
         """
-        started = time.monotonic()
-        trainer = EnsembleTrainer(self.ensemble)
-        result = trainer.train(
+        self._trainer = self._trainer or EnsembleTrainer(self.ensemble)
+        result = self._trainer.train(
             self.environment_pool.stored(),
             self.streams.host,
             max_epochs=max_epochs,
             progress=self.progress,
+            after_epoch=after_epoch,
         )
-        self._accept_model(result.val_loss, time.monotonic() - started)
+        self._trainer = None
+        self._accept_model(result.val_loss, result.seconds)
 
     def use_model(self, val_loss: float) -> None:
         """Continue with weights, scaler and elites that were loaded into ``ensemble``.
@@ -156,8 +161,13 @@ class MOPO(OfflineSAC):
 
         Original: examples/development/main.py:ExperimentRunner.picklables
         """
-        rollouts = self.model_pool.stored()._asdict().items()
-        return {**super().arrays(), **{f"model_pool/{name}": v for name, v in rollouts}}
+        saved = super().arrays()
+        for name, column in self.model_pool.stored()._asdict().items():
+            saved[f"model_pool/{name}"] = column
+        if self._trainer is not None:
+            for name, array in self._trainer.arrays().items():
+                saved[f"{_MODEL_TRAINING}/{name}"] = array
+        return saved
 
     def counters(self) -> dict[str, Any]:
         """See ``OfflineAlgorithm.counters``."""
@@ -165,6 +175,7 @@ class MOPO(OfflineSAC):
             **super().counters(),
             "elites": self.ensemble.elites,
             "model_pool_pointer": self.model_pool.pointer,
+            _MODEL_TRAINING: self._trainer.counters() if self._trainer is not None else {},
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
@@ -173,3 +184,8 @@ class MOPO(OfflineSAC):
         stored = Transitions(*(arrays[f"model_pool/{field}"] for field in Transitions._fields))
         self.model_pool.restore(stored, counters["model_pool_pointer"])
         self.ensemble.elites = list(counters["elites"])
+        if counters.get(_MODEL_TRAINING):
+            self._trainer = EnsembleTrainer(self.ensemble)
+            prefix = f"{_MODEL_TRAINING}/"
+            saved = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            self._trainer.load(saved, counters[_MODEL_TRAINING])

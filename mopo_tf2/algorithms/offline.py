@@ -3,7 +3,7 @@
 import abc
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -19,7 +19,7 @@ from mopo_tf2.evaluation.episodes import evaluation_seeds, run_episodes
 from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.progress import NoProgress, Progress
-from mopo_tf2.seeding import random_streams
+from mopo_tf2.seeding import random_streams, set_state, state_of
 from mopo_tf2.types import FloatArray, PolicyFn, TerminationFn, Transitions
 
 UNKNOWN_SCORES = (math.nan, math.nan)
@@ -93,8 +93,16 @@ class OfflineAlgorithm(abc.ABC):
             Diagnostics, scalars that must be finite, and other metrics, which may be nan.
         """
 
-    def train_model(self, max_epochs: int | None = None) -> None:
-        """Do the work before the first epoch; ``max_epochs`` None: the configuration's."""
+    def train_model(
+        self, max_epochs: int | None = None, *, after_epoch: Callable[[], None] = lambda: None
+    ) -> None:
+        """Do the work before the first epoch.
+
+        Args:
+            max_epochs: None takes the configuration's.
+            after_epoch: called after each epoch of a model whose training can be resumed; the
+                object can be saved then.
+        """
         raise NotImplementedError(f"{type(self).__name__} trains no model.")
 
     def use_model(self, val_loss: float) -> None:
@@ -217,22 +225,17 @@ class OfflineAlgorithm(abc.ABC):
         """
         saved = {name: np.asarray(v) for name, v in self.named_variables().items()}
         saved["random/device"] = self.streams.device.state.numpy()
-        saved["random/host"] = self.streams.host.get_state(legacy=False)["state"]["key"]
+        saved["random/host"], _ = state_of(self.streams.host)
         return saved
 
     def counters(self) -> dict[str, Any]:
         """Return the plain values that belong to ``arrays``."""
-        host = self.streams.host.get_state(legacy=False)
         return {
             "epoch": self.epoch,
             "train_steps": self.train_steps,
             "model_trained": self.model_trained,
             "model_metrics": self.model_metrics,
-            "random_host": {
-                "position": host["state"]["pos"],
-                "has_gauss": host["has_gauss"],
-                "gauss": host["gauss"],
-            },
+            "random_host": state_of(self.streams.host)[1],
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
@@ -247,10 +250,7 @@ class OfflineAlgorithm(abc.ABC):
         for name, variable in self.named_variables().items():
             variable.assign(arrays[name])
         self.streams.device.state.assign(arrays["random/device"])
-        host = counters["random_host"]
-        self.streams.host.set_state(
-            ("MT19937", arrays["random/host"], host["position"], host["has_gauss"], host["gauss"])
-        )
+        set_state(self.streams.host, arrays["random/host"], counters["random_host"])
         self.epoch, self.train_steps = counters["epoch"], counters["train_steps"]
         self.model_metrics = dict(counters["model_metrics"])
         self.model_trained = counters["model_trained"]

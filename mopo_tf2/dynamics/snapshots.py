@@ -59,6 +59,17 @@ class Snapshots:
             self.epochs_since_update += 1
         return self.epochs_since_update > self._max_epochs_since_update
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the best weights, their epochs and losses by name, not copied."""
+        best = {f"best/{i}": value for i, value in enumerate(self._best)}
+        return {"epochs": self.epochs, "losses": self.losses, **best}
+
+    def load(self, arrays: dict[str, np.ndarray], epochs_since_update: int) -> None:
+        """Continue with what ``arrays`` returned, and the epochs since an improvement."""
+        self.epochs, self.losses = arrays["epochs"], arrays["losses"]
+        self._best = [arrays[f"best/{i}"] for i in range(len(self._best))]
+        self.epochs_since_update = epochs_since_update
+
     def restore(self) -> None:
         """Restore every member's best weights. Original: mopo/models/bnn.py:BNN._set_state."""
         for best, variable in zip(self._best, self._variables, strict=True):

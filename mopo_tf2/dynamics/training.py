@@ -1,7 +1,9 @@
 """Training of the ensemble: hold-out split, bootstraps, epochs, early stop, elites."""
 
+import dataclasses
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,7 @@ from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
 from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.gradient_steps import CompiledSteps, adam, tf_values
 from mopo_tf2.progress import NoProgress, Progress
+from mopo_tf2.seeding import set_state, state_of
 from mopo_tf2.types import Transitions
 
 _EVALUATION_CHUNK = 4096
@@ -33,12 +36,14 @@ class TrainingResult(NamedTuple):
     holdout_losses: [E] float32, hold-out MSE of each member, snapshots restored.
     elites: members by hold-out loss, best first.
     epochs: number of epochs trained.
+    seconds: spent on the epochs, those before an interruption included.
     """
 
     val_loss: float
     holdout_losses: np.ndarray
     elites: list[int]
     epochs: int
+    seconds: float
 
 
 def format_samples(transitions: Transitions) -> tuple[np.ndarray, np.ndarray]:
@@ -76,8 +81,28 @@ def shuffle_rows(indices: np.ndarray, random_state: np.random.RandomState) -> np
     return np.take_along_axis(indices, order, axis=-1)
 
 
+@dataclasses.dataclass
+class Schedule:
+    """Where a training stands between two epochs.
+
+    indices: [E, n] int32 or int64, the bootstraps in the order of the next epoch.
+    epoch: number of epochs done.
+    seconds: spent on them.
+    split_state: of the random state before the split was drawn; see ``seeding.state_of``.
+    """
+
+    indices: np.ndarray
+    snapshots: Snapshots
+    epoch: int
+    seconds: float
+    split_state: tuple[np.ndarray, dict[str, Any]]
+
+
 class EnsembleTrainer:
     """Adam on the ensemble's objective, several gradient steps per compiled call.
+
+    Between two epochs a training can be saved (``arrays``, ``counters``), together with the
+    ensemble's variables and the random state. ``train`` then continues it.
 
     Args:
         ensemble: trained in place.
@@ -91,6 +116,7 @@ class EnsembleTrainer:
         self.optimizer = adam(self.config.model_lr, ensemble.trainable_variables)
         self._steps = CompiledSteps(self._step)
         self._compiled_squared_error = tf.function(ensemble.squared_error, jit_compile=True)
+        self._schedule: Schedule | None = None
 
     def gradients(self, inputs: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor | None]:
         """Gradients of the objective, one per trainable variable; None if it does not depend on it.
@@ -137,11 +163,15 @@ class EnsembleTrainer:
         *,
         max_epochs: int | None = None,
         progress: Progress | None = None,
+        after_epoch: Callable[[], None] = lambda: None,
     ) -> TrainingResult:
         """Train on ``transitions`` until no member improves; see ``train_on``."""
-        inputs, targets = format_samples(transitions)
         return self.train_on(
-            inputs, targets, random_state, max_epochs=max_epochs, progress=progress
+            *format_samples(transitions),
+            random_state,
+            max_epochs=max_epochs,
+            progress=progress,
+            after_epoch=after_epoch,
         )
 
     def train_on(
@@ -152,6 +182,7 @@ class EnsembleTrainer:
         *,
         max_epochs: int | None = None,
         progress: Progress | None = None,
+        after_epoch: Callable[[], None] = lambda: None,
     ) -> TrainingResult:
         """Train until early stopping, ``max_epochs`` or ``max_model_t``; choose the elites.
 
@@ -165,6 +196,7 @@ class EnsembleTrainer:
             random_state: advanced as described.
             max_epochs: None takes ``config.model_max_epochs``.
             progress: receives progress callbacks.
+            after_epoch: called between two epochs, when the training can be saved.
 
         Raises:
             InputError: if there are too few rows to train on, or to hold any out.
@@ -174,6 +206,31 @@ class EnsembleTrainer:
         """
         config, progress = self.config, progress or NoProgress()
         max_epochs = config.model_max_epochs if max_epochs is None else max_epochs
+        split, schedule = self._start_or_continue(inputs, targets, random_state)
+        while True:
+            started = time.monotonic()
+            self._train_epoch(split, schedule.indices, schedule.epoch, progress)
+            schedule.indices = shuffle_rows(schedule.indices, random_state)
+            stop = self._end_epoch(split, schedule.snapshots, schedule.epoch, max_epochs, progress)
+            schedule.epoch += 1
+            schedule.seconds += time.monotonic() - started
+            late = config.max_model_t and schedule.seconds > config.max_model_t
+            if stop or late or (max_epochs is not None and schedule.epoch >= max_epochs):
+                break
+            after_epoch()
+        self._schedule = None
+        return self._finish(split, schedule)
+
+    def _start_or_continue(
+        self, inputs: np.ndarray, targets: np.ndarray, random_state: np.random.RandomState
+    ) -> tuple[HoldoutSplit, Schedule]:
+        """Draw split and bootstraps, or only repeat the split of the training that was loaded."""
+        config = self.config
+        if self._schedule is not None:
+            repeated = np.random.RandomState()
+            set_state(repeated, *self._schedule.split_state)
+            return split_holdout(repeated, inputs, targets, config), self._schedule
+        split_state = state_of(random_state)
         split = split_holdout(random_state, inputs, targets, config)
         if not len(split.inputs) or (config.model_holdout_ratio and not len(split.holdout_inputs)):
             raise InputError(
@@ -183,17 +240,53 @@ class EnsembleTrainer:
         self.ensemble.scaler.fit(split.inputs)
         rows = len(split.inputs)
         indices = random_state.randint(rows, size=[config.num_networks, rows])
-        snapshots = Snapshots(self.ensemble.member_variables, config.model_max_epochs_since_update)
-        started, epoch = time.monotonic(), 0
-        while True:
-            self._train_epoch(split, indices, epoch, progress)
-            indices = shuffle_rows(indices, random_state)
-            stop = self._end_epoch(split, snapshots, epoch, max_epochs, progress)
-            epoch += 1
-            late = config.max_model_t and time.monotonic() - started > config.max_model_t
-            if stop or late or (max_epochs is not None and epoch >= max_epochs):
-                break
-        return self._finish(split, snapshots, epoch)
+        self._schedule = Schedule(indices, self._new_snapshots(), 0, 0.0, split_state)
+        return split, self._schedule
+
+    def _new_snapshots(self) -> Snapshots:
+        patience = self.config.model_max_epochs_since_update
+        return Snapshots(self.ensemble.member_variables, patience)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return every array, beside the ensemble's, that an unfinished training continues with.
+
+        Nothing before the first epoch's end and after the last one's.
+        """
+        if self._schedule is None:
+            return {}
+        adam_state = {f"adam/{i}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
+        snapshots = {f"snapshots/{k}": v for k, v in self._schedule.snapshots.arrays().items()}
+        key, _ = self._schedule.split_state
+        return {"indices": self._schedule.indices, "split": key, **adam_state, **snapshots}
+
+    def counters(self) -> dict[str, Any]:
+        """Return the plain values that belong to ``arrays``."""
+        if self._schedule is None:
+            return {}
+        return {
+            "epoch": self._schedule.epoch,
+            "epochs_since_update": self._schedule.snapshots.epochs_since_update,
+            "seconds": self._schedule.seconds,
+            "split": self._schedule.split_state[1],
+        }
+
+    def load(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Let ``train`` continue what ``arrays`` and ``counters`` describe."""
+        for i, variable in enumerate(self.optimizer.variables):
+            variable.assign(arrays[f"adam/{i}"])
+        snapshots = self._new_snapshots()
+        prefix = "snapshots/"
+        snapshots.load(
+            {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)},
+            counters["epochs_since_update"],
+        )
+        self._schedule = Schedule(
+            arrays["indices"],
+            snapshots,
+            counters["epoch"],
+            counters["seconds"],
+            (arrays["split"], counters["split"]),
+        )
 
     def _train_epoch(
         self, split: HoldoutSplit, indices: np.ndarray, epoch: int, progress: Progress
@@ -246,10 +339,10 @@ class EnsembleTrainer:
         )
         return stop
 
-    def _finish(self, split: HoldoutSplit, snapshots: Snapshots, epochs: int) -> TrainingResult:
+    def _finish(self, split: HoldoutSplit, schedule: Schedule) -> TrainingResult:
         """Restore the best weights and choose the elites by their hold-out losses."""
         if len(split.holdout_inputs):
-            snapshots.restore()
+            schedule.snapshots.restore()
             losses = self.holdout_losses(split.holdout_inputs, split.holdout_targets)
         else:
             # D-11: without held-out rows the last weights stay, and the members are ranked on the
@@ -258,4 +351,5 @@ class EnsembleTrainer:
         num_elites = self.config.num_elites
         self.ensemble.elites = select_elites(losses, num_elites)
         val_loss = float(np.sort(losses)[:num_elites].mean())
-        return TrainingResult(val_loss, losses, self.ensemble.elites, epochs)
+        elites = self.ensemble.elites
+        return TrainingResult(val_loss, losses, elites, schedule.epoch, schedule.seconds)

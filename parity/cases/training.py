@@ -8,7 +8,7 @@ import numpy as np
 
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import INITIAL_BEST_LOSS, MIN_IMPROVEMENT, Snapshots
-from mopo_tf2.dynamics.training import EnsembleTrainer, HoldoutSplit, TrainingResult
+from mopo_tf2.dynamics.training import EnsembleTrainer, HoldoutSplit, Schedule, TrainingResult
 from mopo_tf2.progress import NoProgress
 
 from ..comparison import Comparison, Finding, NotCompared, compare, compare_values
@@ -53,9 +53,9 @@ class _WatchedTrainer(EnsembleTrainer):
     split: HoldoutSplit
     snapshots: Snapshots
 
-    def _finish(self, split: HoldoutSplit, snapshots: Snapshots, epochs: int) -> TrainingResult:
-        self.split, self.snapshots = split, snapshots
-        return super()._finish(split, snapshots, epochs)
+    def _finish(self, split: HoldoutSplit, schedule: Schedule) -> TrainingResult:
+        self.split, self.snapshots = split, schedule.snapshots
+        return super()._finish(split, schedule)
 
 
 class _WatchedRandomState(np.random.RandomState):

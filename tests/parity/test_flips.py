@@ -52,7 +52,7 @@ def flipped(load):
     ours = np.array([0, 1, 0])
     found = SimpleNamespace(epochs=ours, losses=np.array([1.0, 0.5, 1.0], np.float32))
     trainer = SimpleNamespace(snapshots=found, ensemble=ensemble)
-    result = TrainingResult(0.75, np.array([1.0, 0.5, 1.0]), [1, 0], 2)
+    result = TrainingResult(0.75, np.array([1.0, 0.5, 1.0]), [1, 0], 2, 0.0)
     history = SimpleNamespace(holdout_losses=list(LOSSES), epochs_since_update=[0, 0])
     return arrays, trainer, result, history
 

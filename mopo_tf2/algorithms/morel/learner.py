@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -139,8 +140,13 @@ class MOReL(OfflineAlgorithm):
         """The policy that is trained, evaluated and exported."""
         return self._policy
 
-    def train_model(self, max_epochs: int | None = None) -> None:
-        """Learn the dynamics, set the threshold, and initialise the policy."""
+    def train_model(
+        self, max_epochs: int | None = None, *, after_epoch: Callable[[], None] = lambda: None
+    ) -> None:
+        """Learn the dynamics, set the threshold, and initialise the policy.
+
+        This cannot be resumed, so ``after_epoch`` is not called.
+        """
         config, dataset, started = self.config, self.environment_pool.stored(), time.monotonic()
         trainer = ResidualTrainer(
             self.ensemble,
