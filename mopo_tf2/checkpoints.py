@@ -2,8 +2,6 @@
 
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,11 @@ import numpy as np
 
 from mopo_tf2.errors import InputError
 from mopo_tf2.files import replacing
+from mopo_tf2.memory import require_archive_fits
 
 _METADATA = "metadata.json"
 _CHECKPOINT_NAME = re.compile(r"epoch_(\d+)\.npz")
 KEPT_CHECKPOINTS = 2
-_DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    RuntimeError,  # with NotImplementedError: flags of the zip file
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""The exceptions that NumPy, zipfile and json raise on damaged bytes."""
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
@@ -49,6 +37,7 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         InputError: if the file is missing, damaged or not of this kind.
     """
+    require_archive_fits(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -58,8 +47,12 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             raise ValueError("some arrays are missing")
     except FileNotFoundError as error:
         raise InputError(f"expected the file {path}, found none.") from error
-    except _DAMAGE as error:
-        raise InputError(f"{path} is damaged or not a file of mopo_tf2: {error}.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"expected the file {path}, found a folder.") from error
+    except Exception as error:  # NumPy, zipfile and json raise nearly everything on damaged bytes.
+        raise InputError(
+            f"{path} is damaged or not a file of mopo_tf2 ({type(error).__name__})."
+        ) from error
     return arrays, metadata
 
 

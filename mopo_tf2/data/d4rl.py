@@ -1,7 +1,7 @@
 """D4RL-format HDF5 files, and the pairing of their rows into transitions."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +17,15 @@ from mopo_tf2.data.validation import (
     validate_columns,
 )
 from mopo_tf2.errors import InputError
+from mopo_tf2.memory import require_memory
+from mopo_tf2.own_functions import one_line
 from mopo_tf2.types import BoolArray, Transitions
 
 NextObservations = Literal["shift", "drop", "file"]
 """Where the successor of a row comes from; see ``qlearning_transitions``."""
 
+_LARGEST_COMPRESSION = 20_000
+"""Constant columns shrink by 1,000 with gzip, and by more with newer filters."""
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 NEXT_OBSERVATIONS: tuple[NextObservations, ...] = ("shift", "drop", "file")
@@ -53,11 +57,17 @@ def read_hdf5(
             wanted = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
             if not with_next_observations:
                 wanted.remove("next_observations")
-            found = {name: file[name] for name in file if isinstance(file[name], h5py.Dataset)}
+            found = _own_datasets(file, wanted, path)
             validate_columns(found, source=source)
-            return {name: _column(name, found[name], source) for name in wanted if name in found}
+            present = [name for name in wanted if name in found]
+            _require_room(path, [found[name] for name in present])
+            return {name: _column(name, found[name], source) for name in present}
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(_unreadable(path, error)) from error
+    except Exception as error:  # HDF5 reports damage as nearly every kind of error.
+        raise InputError(f"{path} is damaged and cannot be read: {one_line(error)}.") from error
 
 
 def check_whole_hdf5(path: str | Path) -> None:
@@ -252,6 +262,53 @@ def _end_of_file_address(header: bytes) -> int:
     else:
         raise KeyError(f"unknown superblock version {version}")
     return int.from_bytes(header[base + 2 * width : base + 3 * width], "little")
+
+
+def _own_datasets(file: h5py.File, wanted: Sequence[str], path: Path) -> dict[str, h5py.Dataset]:
+    """Return the datasets whose values lie in the file itself.
+
+    HDF5 can take values from other files of the machine; the file's hash would not cover them.
+
+    Raises:
+        InputError: if a wanted one lies elsewhere, or has no shape.
+    """
+    found = {}
+    for name in file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            if name in wanted:
+                raise InputError(_elsewhere(path, name, "a link"))
+            continue
+        item = file[name]
+        if not isinstance(item, h5py.Dataset):
+            continue
+        if name in wanted:
+            if item.is_virtual or item.external:
+                raise InputError(_elsewhere(path, name, "a view of other data"))
+            if item.shape is None:
+                raise InputError(f"{path}: {name} is empty: it has a type but no shape.")
+        found[name] = item
+    return found
+
+
+def _elsewhere(path: Path, name: str, what: str) -> str:
+    return (
+        f"{path}: {name} is {what}, which is not followed: write a file that holds its own values."
+    )
+
+
+def _require_room(path: Path, datasets: Sequence[h5py.Dataset]) -> None:
+    """Refuse sizes that the file cannot hold, or this machine's memory."""
+    size = path.stat().st_size
+    for dataset in datasets:
+        if dataset.nbytes > _LARGEST_COMPRESSION * size:
+            name = str(dataset.name).removeprefix("/")
+            raise InputError(
+                f"{path} is damaged: {name} has the shape {dataset.shape} in a file of {size} "
+                "bytes."
+            )
+    # float32 columns, and the successors of the observations.
+    needed = 4 * sum(dataset.size for dataset in datasets) + 4 * datasets[0].size
+    require_memory(needed, str(path), "use fewer rows")
 
 
 def _column(name: str, dataset: h5py.Dataset, source: str) -> npt.NDArray[Any]:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mopo_tf2.data.unpickling import load_pickle
+from mopo_tf2.data.unpickling import load_pickle, number_array
 from mopo_tf2.data.validation import REQUIRED_COLUMNS, terminal_flags, validate_columns
 from mopo_tf2.errors import InputError
+from mopo_tf2.memory import require_archive_fits
+from mopo_tf2.own_functions import one_line
 from mopo_tf2.types import Transitions
 
 _CHECKPOINT = re.compile(r"checkpoint_(\d+)")
@@ -83,7 +85,7 @@ def read_npz(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         try:
             columns = {name: archive[name] for name in archive.files}
         except Exception as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
+            raise InputError(_not_numpy(Path(path), error)) from error
     source = str(path)
     validate_columns(columns, source=source)
     for name in ("observations", "actions", "next_observations", "rewards"):
@@ -177,7 +179,9 @@ def as_transitions(columns: Any, *, source: str) -> Transitions:
     if not isinstance(columns, Mapping):
         raise InputError(f"{source} must hold a dict of columns, got {describe(columns)}.")
     needed = (*REQUIRED_COLUMNS, "next_observations")
-    arrays = {name: np.asarray(columns[name]) for name in needed if name in columns}
+    arrays = {
+        name: number_array(columns[name], f"{source}: {name}") for name in needed if name in columns
+    }
     if "next_observations" not in arrays:
         raise InputError(
             f"{source} lacks next_observations; found "
@@ -200,13 +204,21 @@ def as_transitions(columns: Any, *, source: str) -> Transitions:
 
 
 def _load_numpy(path: Path, mmap_mode: Any = None) -> Any:
+    require_archive_fits(path)
     try:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:
         # Damaged bytes raise ValueError, EOFError, BadZipFile, SyntaxError, ...
-        raise InputError(f"{path} is not a NumPy file that can be read: {error}") from error
+        raise InputError(_not_numpy(path, error)) from error
+
+
+def _not_numpy(path: Path, error: Exception) -> str:
+    """Name what is wrong with the file; NumPy's own words advise to unpickle it."""
+    if "pickle" in str(error):
+        return f"{path} is damaged or holds Python objects; expected arrays of numbers."
+    return f"{path} is not a NumPy file that can be read: {one_line(error)}."
 
 
 def describe(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mopo_tf2.data.unpickling import number_array
 from mopo_tf2.data.validation import terminal_flags
 from mopo_tf2.errors import InputError
 from mopo_tf2.types import Transitions
@@ -85,7 +86,7 @@ def _columns(trajectory: Any, name: str) -> dict[str, npt.NDArray[Any]]:
     for column in (*_REQUIRED, "next_observations"):
         if column not in trajectory:
             continue
-        values = np.asarray(trajectory[column])
+        values = number_array(trajectory[column], f"{name}: {column}")
         if values.dtype.kind not in "biuf":
             raise InputError(f"{name}: {column} must hold numbers, got the type {values.dtype}.")
         if column == "rewards" and values.ndim == 1:

@@ -6,10 +6,12 @@ states that make it read foreign memory.
 """
 
 import collections
+import contextlib
 import gzip
 import pickle
+import pickletools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mopo_tf2.errors import InputError
+from mopo_tf2.memory import machine_memory
 
 AdmitFn = Callable[[str, str], Any]
 """Policy of an unpickler: (module, name) -> the object for this name; raises to refuse it."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_LARGEST_GZIP_RATIO = 1_100
+"""Deflate makes 1,032 bytes of one at most."""
 _NUMERIC_KINDS = "biufc"
 _TEXT_ENCODINGS = ("latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8")
 _CONTAINERS = {
-    "bytearray": bytearray,
-    "bytes": bytes,
     "complex": complex,
     "dict": dict,
     "frozenset": frozenset,
@@ -85,10 +88,9 @@ def load_pickle(path: str | Path, *, admit: AdmitFn = numpy_and_containers) -> A
     """
     path = Path(path)
     try:
-        with open(path, "rb") as plain:
-            gzipped = plain.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-            plain.seek(0)
-            stream = gzip.GzipFile(fileobj=plain) if gzipped else plain
+        with _opened(path) as stream:
+            _check_program(stream)
+        with _opened(path) as stream:
             return RestrictedUnpickler(stream, admit=admit).load()
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -102,6 +104,85 @@ def load_pickle(path: str | Path, *, admit: AdmitFn = numpy_and_containers) -> A
         raise InputError(
             f"{path} is not a pickle that can be read ({type(error).__name__}: {error})."
         ) from error
+
+
+class _Bounded:
+    """A binary stream that refuses to give more bytes than ``limit``, before it reads them."""
+
+    def __init__(self, file: Any, limit: int) -> None:
+        self._file, self._left = file, limit
+
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise InputError("truncated or damaged: it declares more data than the file holds.")
+
+    def read(self, count: int) -> bytes:
+        """Return the next ``count`` bytes, fewer at the end."""
+        self._take(count)
+        return bytes(self._file.read(count))
+
+    def readline(self) -> bytes:
+        """Return the next line."""
+        line = bytes(self._file.readline(self._left + 1))
+        self._take(len(line))
+        return line
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_Bounded]:
+    """Open a pickle, gzipped or not, for at most as many bytes as it can hold."""
+    with open(path, "rb") as plain:
+        size = path.stat().st_size
+        gzipped = plain.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        plain.seek(0)
+        if gzipped:
+            largest = min(_LARGEST_GZIP_RATIO * size, machine_memory())
+            yield _Bounded(gzip.GzipFile(fileobj=plain), largest)
+        else:
+            yield _Bounded(plain, size)
+
+
+def _check_program(stream: _Bounded) -> None:
+    """Refuse declared lengths beyond the file and memo numbers beyond what the pickle stores.
+
+    The unpickler reserves memory for both before it looks further.
+    """
+    stored = 0
+    for opcode, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]
+        if "PUT" in opcode.name or opcode.name == "MEMOIZE":
+            if isinstance(argument, int) and argument > stored + 1:
+                raise InputError(f"the pickle numbers its objects beyond their count ({argument}).")
+            stored += 1
+
+
+def number_array(values: Any, name: str) -> npt.NDArray[Any]:
+    """Return an array of a pickle, or a list of numbers or of arrays, as an array.
+
+    Lists within lists are refused: a short pickle can let them stand for any number of values.
+
+    Raises:
+        InputError: if ``values`` is something else; ``name`` names it.
+    """
+    parts = values if isinstance(values, list | tuple) else [values]
+    if all(isinstance(part, np.ndarray | np.generic | int | float) for part in parts):
+        try:
+            return np.asarray(values)
+        except ValueError as error:
+            raise InputError(f"{name} holds arrays of unequal shapes.") from error
+    kinds = sorted({type(part).__name__ for part in parts})
+    raise InputError(f"{name} must hold numbers, got {' and '.join(kinds)}.")
+
+
+def _no_size(kind: type) -> Callable[..., Any]:
+    """Return the constructor ``kind`` without its form that takes a length."""
+
+    def construct(*arguments: Any) -> Any:
+        if arguments and isinstance(arguments[0], int):
+            raise InputError(f"the pickle asks for {arguments[0]} empty bytes; refused.")
+        return kind(*arguments)
+
+    return construct
 
 
 class _Dtype:
@@ -184,6 +265,7 @@ def _admitted_names() -> dict[tuple[str, str], Any]:
         names[f"{core}.numeric", "_frombuffer"] = _frombuffer
     for builtins in ("builtins", "__builtin__"):  # Python 3, and protocol 2 or Python 2
         names.update({(builtins, name): kind for name, kind in _CONTAINERS.items()})
+        names.update({(builtins, kind.__name__): _no_size(kind) for kind in (bytes, bytearray)})
     return names
 
 
