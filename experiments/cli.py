@@ -1,7 +1,9 @@
 """The command line: which commands there are, and how they end."""
 
 import argparse
+import contextlib
 import difflib
+import errno
 import os
 import sys
 import warnings
@@ -11,9 +13,10 @@ from typing import Any, NoReturn
 import shtab
 
 from mopo_tf2 import __version__
-from mopo_tf2.errors import DivergenceError, InputError
+from mopo_tf2.errors import DivergenceError, InputError, printable
 
 from .commands import data, evaluate, results, sweep, tf1, train, view
+from .film import set_graphics_aside
 
 _EPILOG = """examples:
   mopo-tf2 list
@@ -50,7 +53,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 diverged, 2 invalid input, 130 interrupted."""
+    """Run one command; return its exit code.
+
+    0 done, 1 diverged or the machine failed (a full disk), 2 invalid input, 130 interrupted.
+    """
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -58,16 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.showwarning = _show_warning
+    set_graphics_aside()
     try:
-        return int(options.command(options) or 0)
+        code = int(options.command(options) or 0)
+        print(end="", flush=True)  # A full disk shows here. Closed output is None.
+        return code
     except InputError as error:
         return _fail(str(error), 2)
     except DivergenceError as error:
         return _fail(str(error), 1)
-    except BrokenPipeError:
-        # The reader of our output is gone (``| head``); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        return _fail_with_the_machine(error)
+    except MemoryError:
+        return _fail("the memory of this machine is used up: give less data, or lower sizes.", 1)
     except KeyboardInterrupt as stopped:
         if not str(stopped):
             return _fail("interrupted.", 130)
@@ -76,13 +85,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     return code
+
+
+def _fail_with_the_machine(error: OSError) -> int:
+    """Report what the system refused: a name that no file can have, or a write."""
+    if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP):
+        return _fail(f"{error.filename!r} cannot be the name of a file: {error.strerror}.", 2)
+    if error.filename is None:  # Most likely standard output: nothing more can be said to it.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # Its reader is gone, as in ``| head``.
+            return 1
+    where = "" if error.filename is None else f"{error.filename}: "
+    return _fail(f"{where}{error.strerror or error}.", 1)
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        print(f"warning: {printable(str(message))}", file=sys.stderr, flush=True)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """Datasets in D4RL's format: collected in a task, relabelled, joined; each appears whole or not."""
 
 import functools
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from mopo_tf2.config_fields import require, to_dict
 from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.data.catalog import EPISODE_STEPS
-from mopo_tf2.data.d4rl import read_hdf5
+from mopo_tf2.data.d4rl import read_hdf5, require_own_values
 from mopo_tf2.device import use_device
 from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.evaluation.environments import environment_info, make_environment
@@ -24,6 +25,7 @@ from mopo_tf2.evaluation.metrics import episode_returns
 from mopo_tf2.evaluation.ood_tasks import RELABELLINGS
 from mopo_tf2.evaluation.recording import Columns, Recorder
 from mopo_tf2.files import ensure_writable_folder, replacing, write_json
+from mopo_tf2.memory import require_memory
 from mopo_tf2.types import PolicyFn
 
 from .display import steps
@@ -67,6 +69,9 @@ def collect(
         DivergenceError: if the policy's actions are not finite.
     """
     environment, attributes = _begin(task, out, policy, seed, physics)
+    shapes = environment.observation_space.shape, environment.action_space.shape
+    row = 4.0 * sum(math.prod(shape or ()) for shape in (*shapes, shapes[0]))
+    require_memory(n * row, f"--n {n:,}", "collect several files and mopo-tf2 join them")
     acting = None if policy == RANDOM else _policy_of(policy, environment, task, seed)
     random_state = np.random.RandomState(seed)
     recorder = _roll_out(environment, out, n, random_state, acting, max_path_length)
@@ -367,10 +372,16 @@ def read_dataset(path: Path) -> tuple[Columns, dict[str, Any]]:
     """
     columns: Columns = read_hdf5(path)
     require("timeouts" in columns, f"{path} has no column timeouts, which ends episodes too.")
+    for name, values in columns.items():
+        bad = np.argwhere(~np.isfinite(values))
+        first = f", the first in row {bad[0, 0]}" if len(bad) else ""
+        require(not first, f"{path}: {name} has {len(bad)} NaN or infinite values{first}.")
 
     def visit(name: str, item: Any) -> None:
-        if name not in columns and getattr(item, "shape", ())[:1] == columns["rewards"].shape:
-            columns[name] = item[()]
+        if name not in columns and isinstance(item, h5py.Dataset):
+            require_own_values(item, path)
+            if item.shape[:1] == columns["rewards"].shape:
+                columns[name] = item[()]
 
     with h5py.File(path, "r") as file:
         file.visititems(visit)

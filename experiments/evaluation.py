@@ -12,6 +12,7 @@ import numpy as np
 from mopo_tf2.config import MOPOConfig
 from mopo_tf2.config_fields import require
 from mopo_tf2.configs.fitted_q import FittedQConfig
+from mopo_tf2.configs.memory import ENVIRONMENT_BYTES
 from mopo_tf2.configs.own import IN_THE_MODEL, NO_ENVIRONMENT
 from mopo_tf2.data.catalog import EPISODE_STEPS, scores_of_task
 from mopo_tf2.data.datasets import Dataset, load_dataset
@@ -21,20 +22,25 @@ from mopo_tf2.errors import DivergenceError
 from mopo_tf2.evaluation.environments import make_environment
 from mopo_tf2.evaluation.episodes import evaluation_seeds, rescale_actions, run_episodes
 from mopo_tf2.evaluation.metrics import normalized_score, return_statistics
+from mopo_tf2.memory import require_memory
 from mopo_tf2.types import FloatArray
 
 from .display import number, steps
 from .run_folder import RunFolder, put_model
+from .run_spec import require_named
 
 Numbers = dict[str, Any]
 _SCORE = "evaluation/normalized-score"
 
 
-def evaluate_run(run: Path, episodes: int, seed: int) -> tuple[Numbers, FloatArray]:
+def evaluate_run(
+    run: Path, episodes: int, seed: int, named: Mapping[str, str | None] | None = None
+) -> tuple[Numbers, FloatArray]:
     """Evaluate a policy in its environment; without one, by its model and its data.
 
     Each episode has a reset seed of its own, made of ``seed``; without a simulator ``seed`` is that
-    of start states, noise and critics.
+    of start states, noise and critics. ``named`` holds the code of the run that the user knows of,
+    see ``require_named``.
 
     Returns:
         A result for ``text`` and ``to_json``, with metrics by their names in progress.csv, and the
@@ -49,8 +55,13 @@ def evaluate_run(run: Path, episodes: int, seed: int) -> tuple[Numbers, FloatArr
     folder = RunFolder(run)
     about = folder.policy_metadata()
     task, physics, horizon = about["environment"], about["physics"], about["max_path_length"]
+    named = named or {}
+    require_named({"environment": task}, named, run)
     if task == NO_ENVIRONMENT:
+        if folder.has_model:
+            require_named({"termination": folder.spec.termination}, named, run)
         return fitted_q_of_run(run, None, {}, seed, episodes=episodes), np.zeros((0, 0))
+    require_memory(episodes * ENVIRONMENT_BYTES, f"--episodes {episodes}", "give fewer")
     environments = [make_environment(task, physics=physics) for _ in range(episodes)]
     seeds, actions = evaluation_seeds(seed, 0, episodes), list[FloatArray]()
     use_device()

@@ -15,22 +15,31 @@ from mopo_tf2.errors import InputError
 from mopo_tf2.files import replacing
 
 SUFFIXES = (".mp4", ".gif")
+_SET_ASIDE = "MOPO_TF2_GRAPHICS"
 
 
-def film(
-    episode: Mapping[str, Any], actions: npt.NDArray[Any], out: Path, graphics: str | None
-) -> int:
+def set_graphics_aside() -> None:
+    """Keep MUJOCO_GL, the choice of what draws, for the process that draws.
+
+    Elsewhere MuJoCo would load Mesa's LLVM, which crashes TensorFlow's compiler. Call this before
+    MuJoCo is loaded.
+    """
+    if chosen := os.environ.pop("MUJOCO_GL", None):
+        os.environ[_SET_ASIDE] = chosen
+
+
+def film(episode: Mapping[str, Any], actions: npt.NDArray[Any], out: Path) -> int:
     """Repeat an episode and write it as a film, whole or not at all; return the number of frames.
 
     Args:
         episode: "environment" and "physics" as for ``make_environment``, and "reset_seed".
         actions: [T, A], as the environment takes them.
         out: .mp4 or .gif.
-        graphics: what draws: "egl", "osmesa", "glfw", or None for MuJoCo's choice.
 
     Raises:
         InputError: if it cannot be drawn.
     """
+    graphics = os.environ.get(_SET_ASIDE)
     environment = {**os.environ, **({"MUJOCO_GL": graphics} if graphics else {})}
     with replacing(out) as temporary:
         order = io.BytesIO()

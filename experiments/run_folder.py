@@ -27,8 +27,8 @@ from mopo_tf2 import checkpoints, config_fields
 from mopo_tf2.config_fields import require
 from mopo_tf2.configs.methods import DEFAULT_METHOD
 from mopo_tf2.data import catalog
-from mopo_tf2.errors import InputError
-from mopo_tf2.files import ensure_writable_folder, write_bytes, write_json
+from mopo_tf2.errors import InputError, printable
+from mopo_tf2.files import ensure_writable_folder, remove_leftovers, write_bytes, write_json
 
 from .run_spec import RunSpec, read_spec, spec_to_dict
 
@@ -45,6 +45,12 @@ CONFIG, PARAMS, VARIANT = "config.json", "params.json", "variant.json"
 PROGRESS, _HOLDOUT, _STATUS = "progress.csv", "model_holdout.csv", "status.json"
 POLICY, MODEL = Path("policy", "policy.npz"), Path("model", "model.npz")
 _CHECKPOINTS = "checkpoints"
+_METADATA: dict[str, Any] = {
+    **{"obs_dim": int, "act_dim": int, "max_path_length": int},
+    **{"environment": str, "physics": str},
+    **{"ensemble": dict, "elites": list, "val_loss": (float, int, type(None))},
+}
+"""Types of what policies and models say of themselves."""
 _LEASE_SECONDS = 30.0
 _TAIL_BYTES = 1 << 16
 UNKNOWN = "unknown"
@@ -203,9 +209,16 @@ class RunFolder:
         files = (CONFIG, PROGRESS, PARAMS, _STATUS)
         return any((self.path / name).is_file() for name in files)
 
-    def lock(self, patience: float = 0.0) -> contextlib.AbstractContextManager[None]:
-        """Hold the folder for writing while the block runs; see ``held``."""
-        return held(self.path / "run.lock", patience)
+    @contextlib.contextmanager
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold the folder for writing while the block runs; see ``held``.
+
+        What a killed process left half written goes.
+        """
+        with held(self.path / "run.lock", patience):
+            for file in (Path(CONFIG), Path(_CHECKPOINTS, "any"), POLICY, MODEL):
+                remove_leftovers((self.path / file).parent)
+            yield
 
     # Progress.
 
@@ -267,9 +280,8 @@ class RunFolder:
         Rows of this epoch and later ones go: they are of a session that was cut off.
         """
         path = self.path / _HOLDOUT
-        header, *rows = _whole_lines(path) or [b"epoch"]
-        if not epoch:
-            header = ",".join(["epoch", *(f"V{i}" for i in range(len(losses)))]).encode() + b"\n"
+        names = ",".join(["epoch", *(f"V{i}" for i in range(len(losses)))])
+        header, *rows = _whole_lines(path) or [names.encode() + b"\n"]
         kept = [row for row in rows if _epoch_of(header, row) < epoch]
         new = ",".join(map(str, [epoch, *map(float, losses)])).encode() + b"\n"
         write_bytes(path, b"".join([header, *kept, new]))
@@ -366,8 +378,11 @@ class RunFolder:
         return bool(checkpoints.checkpoints(self.path / _CHECKPOINTS))
 
     def load_checkpoint(self) -> Checkpoint | None:
-        """Return the last readable checkpoint, or None; InputError if all are damaged."""
-        return checkpoints.load_checkpoint(self.path / _CHECKPOINTS)
+        """Return the last readable checkpoint that progress.csv has the rows of, or None.
+
+        InputError if there are checkpoints and none is of this kind.
+        """
+        return checkpoints.load_checkpoint(self.path / _CHECKPOINTS, self.last_row()[0])
 
     def write_policy(self, policy: "ExportablePolicy", metadata: Mapping[str, Any]) -> None:
         """Write a policy with ``metadata`` beside its own; see ``load_policy``."""
@@ -437,8 +452,12 @@ class RunFolder:
         require(self.path.is_dir(), f"expected a run folder {self.path}, found none.")
         require(path.is_file(), f"{self.path} holds no {what} yet: expected {path}.")
         arrays, metadata = checkpoints.load_arrays(path)
-        missing = sorted(needed - set(metadata))
-        require(not missing, f"{path} does not hold a {what}: no {', '.join(missing)}.")
+        for name in sorted(needed):
+            value, kinds = metadata.get(name), _METADATA[name]
+            require(
+                isinstance(value, kinds) and not isinstance(value, bool),
+                f"{path} does not hold a {what}: {name} is {value!r}.",
+            )
         return arrays, metadata
 
 
@@ -620,6 +639,8 @@ def _identity(
 
     def entry(values: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:
         value = values.get(name)
+        if isinstance(value, str):
+            value = printable(value)  # It is shown on terminals.
         if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
             return default if value is None else value
         problems.append(f"{name} is {value!r}, expected {kind.__name__}")

@@ -16,6 +16,8 @@ from mopo_tf2.configs.ood import OOD_TASKS
 from mopo_tf2.configs.own import NO_ENVIRONMENT, OWN, own_config
 from mopo_tf2.errors import InputError
 
+CODE_FIELDS = ("environment", "termination")
+"""Fields that may be a module:function."""
 MAY_CHANGE = ("n_epochs", "checkpoint_frequency")
 """Fields in which a resumed run may differ from the run that it continues."""
 
@@ -99,12 +101,39 @@ def named_spec(name: str) -> RunSpec:
 
 
 def changed_spec(spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]) -> RunSpec:
-    """Return ``spec`` with ``changes`` and ``settings`` applied; see ``build_spec``."""
+    """Return ``spec`` with ``changes`` and ``settings`` applied; see ``build_spec``.
+
+    InputError also if ``spec`` has code of its own that ``changes`` do not name.
+    """
     given = {name: value for name, value in changes.items() if value is not None}
     method = given.get("method", spec.method)
     own = settings_of_methods(settings, [method])[method]
     algorithm = config_fields.replace(convert_config(spec.algorithm, method), own)
-    return dataclasses.replace(spec, **given, algorithm=algorithm)
+    changed = dataclasses.replace(spec, **given, algorithm=algorithm)
+    code = {name: getattr(changed, name) for name in CODE_FIELDS}
+    require_named(code, given, f"the configuration {spec.name}")
+    return changed
+
+
+def require_named(
+    fields: Mapping[str, str], named: Mapping[str, str | None], source: object
+) -> None:
+    """Refuse code of a run's own that the user has not named: a folder of somebody else is data.
+
+    Args:
+        fields: values of ``CODE_FIELDS``.
+        named: what the user gave for them on the command line.
+        source: the folder or file, for the message.
+
+    Raises:
+        InputError: if a value is a module:function that was not given.
+    """
+    for name, value in fields.items():
+        require(
+            ":" not in value or named.get(name) == value,
+            f"{source} names {value} as its {name}, and that code would be run: if you trust it, "
+            f"add --{name} {value}.",
+        )
 
 
 def settings_of_methods(

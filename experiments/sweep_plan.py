@@ -59,6 +59,7 @@ def plan_trials(
     *,
     algorithms: Sequence[str] = (),
     datasets: Sequence[str] = (),
+    code: Mapping[str, str | None] | None = None,
     settings: _Point | None = None,
     grid: Sequence[str] = (),
     share_model: bool = False,
@@ -70,6 +71,7 @@ def plan_trials(
         seeds: how many; 0 to ``seeds`` - 1.
         algorithms: methods that every task is trained with; empty: the configuration's own.
         datasets: ``PATH`` for all tasks, ``TASK=PATH`` for one.
+        code: ``CODE_FIELDS`` of all tasks; None leaves a task's own.
         settings: values by ``FIELD`` (of every method that has it) or ``METHOD.FIELD``, as text.
         grid: ``KEY=V1,V2``, with keys as in ``settings``, or the name of a grid.
         share_model: train an ensemble once for all that would train the same one, and first.
@@ -90,7 +92,7 @@ def plan_trials(
     data = _datasets(datasets, tasks)
 
     def make_spec(task: str, method: str, point: _Point) -> RunSpec:
-        changes = {"dataset": data.get(task, data.get("")), "method": method}
+        changes = {**(code or {}), "dataset": data.get(task, data.get("")), "method": method}
         spec = build_spec(task, changes, {**own[method], **point})
         # A trial may run in another folder, so that a path must be absolute; an id is left.
         if catalog.find(spec.dataset) is None and not spec.dataset.startswith(minari.PREFIX):

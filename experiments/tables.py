@@ -182,6 +182,11 @@ def _aggregates(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         }
 
 
+def _no_formula(cell: Any) -> Any:
+    """Mark text that a spreadsheet would compute as text."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+
+
 def render(table: Table, format: Format) -> str:
     """Return a table as text with a line end.
 
@@ -194,7 +199,7 @@ def render(table: Table, format: Format) -> str:
         kinds = [part.assign(kind=_KINDS.get(name, name)) for name, part in parts.items()]
         whole = pd.concat(kinds).assign(metric=table.metric)
         whole["notes"] = whole["notes"].map("; ".join, na_action="ignore")
-        return str(whole.to_csv(index=False, lineterminator="\n"))
+        return str(whole.map(_no_formula).to_csv(index=False, lineterminator="\n"))
     if format == "json":
         filled = {name: part.dropna(axis=1, how="all") for name, part in parts.items()}
         made = {n: part.where(part.notna(), None).to_dict("records") for n, part in filled.items()}

@@ -20,13 +20,14 @@ import numpy as np
 from mopo_tf2.config import EnsembleConfig, MOPOConfig
 from mopo_tf2.config_fields import from_dict, require
 from mopo_tf2.configs.d4rl import find_task
+from mopo_tf2.configs.memory import require_config_fits
 from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
 from mopo_tf2.configs.own import IN_THE_MODEL
 from mopo_tf2.data import catalog
 from mopo_tf2.data.datasets import Dataset, load_dataset
 from mopo_tf2.data.table_columns import require_unit_actions
 from mopo_tf2.data.validation import validate
-from mopo_tf2.dynamics.termination import find_termination_fn
+from mopo_tf2.dynamics.termination import checked_terminals, find_termination_fn
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import (
     EnvironmentInfo,
@@ -34,7 +35,8 @@ from mopo_tf2.evaluation.environments import (
     make_environment,
     no_environment_info,
 )
-from mopo_tf2.types import TerminationFn
+from mopo_tf2.own_functions import one_line
+from mopo_tf2.types import TerminationFn, Transitions
 
 from .display import DurableConsole, TrainingDisplay
 from .run_folder import Checkpoint, RunFolder, put_model
@@ -48,6 +50,7 @@ _ARCHITECTURE = (
     *("num_networks", "num_elites", "hidden_dim", "num_hidden_layers"),
     *("separate_mean_var", "deterministic", "weight_decays"),
 )
+_TRIED_ROWS = 8
 _MODEL_CHECKPOINT_SECONDS = 120.0
 """Least time between two checkpoints of the ensemble's training; they hold its bootstraps."""
 _LARGE, _SMALL = 30.0, 0.03
@@ -113,10 +116,11 @@ def gather(spec: RunSpec) -> Materials:
     config, environments, info = spec.algorithm, [], None
     termination_fn = find_termination_fn(spec.termination)
     if spec.has_simulator:
-        count = max(config.eval_n_episodes, 1)
         make = functools.partial(make_environment, spec.environment, physics=spec.physics)
-        environments = [make() for _ in range(count)]
+        environments = [make()]
         info = environment_info(environments[0], spec.environment, physics=spec.physics)
+        require_config_fits(config, info.obs_dim, info.act_dim)
+        environments += [make() for _ in range(config.eval_n_episodes - 1)]
     dataset = load_dataset(
         spec.dataset,
         next_observations=config.next_observations,  # type: ignore[arg-type]
@@ -137,7 +141,18 @@ def gather(spec: RunSpec) -> Materials:
         )
     box: Any = {"action_low": -1.0, "action_high": 1.0}
     validate(transitions, source=spec.dataset, min_rows=config.min_pool_size, **box)
+    require_config_fits(config, info.obs_dim, info.act_dim)
+    _try_termination(spec.termination, termination_fn, transitions)
     return Materials(dataset, environments[: config.eval_n_episodes], info, termination_fn)
+
+
+def _try_termination(name: str, termination_fn: TerminationFn, transitions: Transitions) -> None:
+    """Call the termination function once; an own one may be wrong, and is needed hours later."""
+    rows = Transitions(*(column[:_TRIED_ROWS] for column in transitions))
+    try:
+        checked_terminals(termination_fn, rows.observations, rows.actions, rows.next_observations)
+    except Exception as error:  # whatever the user's function raises
+        raise InputError(f"--termination {name}: {one_line(error)}") from error
 
 
 def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
@@ -309,8 +324,12 @@ class _Runner:
                     self._train_policy()
         except KeyboardInterrupt:
             self.interrupts.requested = True
+        except OSError as error:
+            why = f"{error.strerror or error}; {self._how_to_resume(model_only)}"
+            raise OSError(error.errno, why, error.filename or str(self.folder)) from error
         finally:
-            self.folder.close()
+            with contextlib.suppress(OSError):  # The events' last page on a full disk.
+                self.folder.close()
         if self.interrupts.requested:
             raise Interrupted(self._how_to_resume(model_only)) from None
         return self.algorithm
@@ -352,7 +371,9 @@ class _Runner:
     def _how_to_resume(self, model_only: bool) -> str:
         method = self.spec.method
         some = self.folder.has_checkpoint
-        kept = "resume from the last checkpoint" if some else "there is no checkpoint yet: start over"
+        kept = (
+            "resume from the last checkpoint" if some else "there is no checkpoint yet: start over"
+        )
         words = ["train-model" if model_only else "train", self.spec.name]
         words += [] if method == DEFAULT_METHOD else ["--algorithm", method]
         return f"stopped; {kept} with: mopo-tf2 {' '.join(words)} --out {self.folder} --resume"

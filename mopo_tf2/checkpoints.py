@@ -1,6 +1,7 @@
 """Arrays and plain metadata in one file, written atomically and read without pickle."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,8 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(arrays.pop(_METADATA).tobytes())
         metadata = head["metadata"]
+        if not isinstance(metadata, dict):
+            raise TypeError("the metadata are not an object")
         if sorted(arrays) != head["arrays"]:
             raise ValueError("some arrays are missing")
     except FileNotFoundError as error:
@@ -73,10 +76,13 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem.removeprefix("epoch_")))
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+def load_checkpoint(
+    folder: Path, rows: float = math.inf
+) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """Read the last intact checkpoint in ``folder``; None if there are no checkpoints.
 
-    If the last checkpoint is damaged (a disk failed), the one before it is read.
+    If the last checkpoint is damaged (a disk failed), or the run's table has fewer than its
+    ``rows``, the one before it is read.
 
     Raises:
         InputError: if there are checkpoints but none can be read.
@@ -85,7 +91,10 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
     error: InputError | None = None
     for path in reversed(found):
         try:
-            return load_arrays(path)
+            arrays, counters = load_arrays(path)
+            if counters.get("epoch", math.inf) > rows:
+                raise InputError(f"{path} counts more epochs than the {rows} that are recorded.")
+            return arrays, counters
         except InputError as damaged:
             error = error or damaged
     if error is not None:

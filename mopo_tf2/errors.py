@@ -1,4 +1,9 @@
-"""Errors that the user can fix."""
+"""Errors that the user can fix, and how they are said."""
+
+
+def printable(text: str) -> str:
+    """Return ``text`` in one line, with codes for characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
 
 
 class InputError(ValueError):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from mopo_tf2.errors import InputError
+
+_MARK = ".part"
+_LEFTOVER = re.compile(r"\..+-\w{8}\.part(\.\w+)?")
 
 
 @contextlib.contextmanager
@@ -22,7 +26,8 @@ def replacing(path: Path) -> Iterator[Path]:
     folder must exist.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    prefix, suffix = f".{path.stem}-", f"{_MARK}{path.suffix}"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -35,6 +40,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     _flush_to_disk(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what ``replacing`` left in ``folder`` when its process was killed."""
+    for path in folder.glob(".*"):
+        if _LEFTOVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

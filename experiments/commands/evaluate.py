@@ -1,16 +1,16 @@
 """``mopo-tf2 evaluate`` and ``fqe``."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from mopo_tf2.config_fields import require
 from mopo_tf2.configs.own import NO_ENVIRONMENT
-from mopo_tf2.errors import InputError
+from mopo_tf2.errors import InputError, printable
 from mopo_tf2.files import ensure_writable_folder
 
+from ..run_spec import CODE_FIELDS
 from . import add_command, whole
 
 
@@ -26,6 +26,9 @@ def add_parsers(commands: Any) -> None:
         add("--json", action="store_true", help="print every number as a JSON object")
     add = evaluates.add_argument
     add("--episodes", type=whole(1), default=10, help="number of episodes (10)")
+    add("--environment", metavar="TASK", help="the run's own task, if it is a module:function")
+    help = "the run's own termination function, if it is a module:function"
+    add("--termination", metavar="NAME", help=help)
     add("--video", type=Path, metavar="FILE", help="film the first episode: .mp4 or .gif")
     add = estimates.add_argument
     add("--dataset", metavar="ID|PATH", help="data other than the run's, as those held out")
@@ -43,8 +46,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from ..film import SUFFIXES, film
     from ..run_folder import RunFolder
 
-    # For the film alone: here MuJoCo would load Mesa's LLVM, which crashes TensorFlow's compiler.
-    graphics, video = os.environ.pop("MUJOCO_GL", None), options.video
+    video = options.video
     if video is not None:
         require(video.suffix.lower() in SUFFIXES, f"--video expects .mp4 or .gif, got {video}.")
         task = RunFolder(options.run).policy_metadata()["environment"]
@@ -52,15 +54,16 @@ def evaluate(options: argparse.Namespace) -> int:
         ensure_writable_folder(video.parent)
     from ..evaluation import evaluate_run, text, to_json
 
-    numbers, actions = evaluate_run(options.run, options.episodes, options.seed)
+    named = {name: getattr(options, name) for name in CODE_FIELDS}
+    numbers, actions = evaluate_run(options.run, options.episodes, options.seed, named)
     print(to_json(numbers) if options.json else text(numbers), flush=True)
     if video is None:
         return 0
     try:
         episode = {name: numbers[name] for name in ("environment", "physics", "reset_seed")}
-        frames = film(episode, actions, video, graphics)
+        frames = film(episode, actions, video)
     except (InputError, OSError) as error:  # the evaluation is not lost
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
         return 1
     print(f"{frames} frames -> {video}", file=sys.stderr if options.json else sys.stdout)
     return 0

@@ -9,6 +9,7 @@ from mopo_tf2.config_fields import require
 from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
 
+from ..run_spec import CODE_FIELDS
 from . import add_command, add_settings, read_settings
 
 _EPILOG = """examples:
@@ -43,6 +44,8 @@ def add_parsers(commands: Any) -> None:
     add("--seeds", type=int, required=True, metavar="N", help="seeds 0 to N - 1")
     help = "data of one task, or of all; otherwise each configuration's own; repeatable"
     add("--dataset", action="append", default=[], metavar="[TASK=]PATH", help=help)
+    add("--environment", metavar="TASK", help="of all tasks, as in mopo-tf2 train")
+    add("--termination", metavar="NAME", help="of all tasks, as in mopo-tf2 train")
     add("--epochs", type=int, metavar="N", help="short for --set n_epochs=N")
     add_settings(add, "set a field of every algorithm that has it; ALGORITHM.KEY=VALUE: of one")
     help = "run every combination of these values; `shipped`: rollout_length=1,5 "
@@ -86,6 +89,7 @@ def sweep(options: argparse.Namespace) -> int:
         options.seeds,
         algorithms=options.algorithms,
         datasets=options.dataset,
+        code={name: getattr(options, name) for name in CODE_FIELDS},
         settings=read_settings(options),
         grid=options.grid,
         share_model=options.share_model,

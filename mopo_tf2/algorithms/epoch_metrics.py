@@ -73,6 +73,8 @@ def refuse_divergence(diagnostics: dict[str, float], epoch: int) -> None:
     bad = [name for name, value in diagnostics.items() if not math.isfinite(value)]
     if bad:
         raise DivergenceError(
-            f"policy training diverged in epoch {epoch}: {', '.join(bad)} not finite. "
-            "Resume from the last checkpoint with a smaller lr, or raise penalty_coeff."
+            f"policy training diverged in epoch {epoch}: {', '.join(bad)} not finite. Likely "
+            "causes, the first one first: rewards of thousands (set reward_scale), a penalty_coeff "
+            "too small for the model's errors, actions that the data hold at their bounds, a large "
+            "lr. Resume from the last checkpoint or start another run."
         )

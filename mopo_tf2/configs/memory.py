@@ -10,8 +10,8 @@ from mopo_tf2.memory import require_memory
 _FLOAT = 4
 _COPIES = 4
 """Of each weight: itself, Adam's two moments, its gradient."""
-_ENVIRONMENT = 1e6
-"""Bytes of one MuJoCo environment, at least."""
+ENVIRONMENT_BYTES = 1e6
+"""Of one MuJoCo environment, at least."""
 
 
 def require_config_fits(config: LoopConfig, obs_dim: int, act_dim: int) -> None:
@@ -37,11 +37,11 @@ def memory_needs(config: LoopConfig, obs_dim: int, act_dim: int) -> dict[str, fl
     for name, value in flatten(config).items():
         if name.endswith("_sizes"):
             needs[f"{name} = {value}"] = _weights((obs_dim, *value))
-        elif name.endswith("batch_size"):
+        elif name.endswith(("batch_size", "updates_per_call")):
             needs[f"{name} = {value}"] = row * value
-        elif name.endswith("_per_call") and name.startswith("updates"):
-            needs[f"{name} = {value}"] = row * value
-    needs[f"eval_n_episodes = {config.eval_n_episodes}"] = _ENVIRONMENT * config.eval_n_episodes
+    needs[f"eval_n_episodes = {config.eval_n_episodes}"] = (
+        ENVIRONMENT_BYTES * config.eval_n_episodes
+    )
     if isinstance(config, MOPOConfig):
         pool = f"a model pool of {config.model_pool_capacity:,} rows (rollout_batch_size, "
         needs[pool + "rollout_length, model_retain_epochs)"] = row * config.model_pool_capacity

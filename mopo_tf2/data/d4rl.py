@@ -282,12 +282,22 @@ def _own_datasets(file: h5py.File, wanted: Sequence[str], path: Path) -> dict[st
         if not isinstance(item, h5py.Dataset):
             continue
         if name in wanted:
-            if item.is_virtual or item.external:
-                raise InputError(_elsewhere(path, name, "a view of other data"))
-            if item.shape is None:
-                raise InputError(f"{path}: {name} is empty: it has a type but no shape.")
+            require_own_values(item, path)
         found[name] = item
     return found
+
+
+def require_own_values(dataset: h5py.Dataset, path: Path) -> None:
+    """Refuse a dataset whose values lie outside its file ``path``, or that has no shape.
+
+    Raises:
+        InputError: if it is one.
+    """
+    name = str(dataset.name).removeprefix("/")
+    if dataset.is_virtual or dataset.external:
+        raise InputError(_elsewhere(path, name, "a view of other data"))
+    if dataset.shape is None:
+        raise InputError(f"{path}: {name} is empty: it has a type but no shape.")
 
 
 def _elsewhere(path: Path, name: str, what: str) -> str:

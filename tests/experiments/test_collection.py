@@ -269,7 +269,8 @@ def test_exported_policy_collects_and_evaluates(tmp_path, finished):
     folder, more = Path(f"{finished[0]}.run"), tmp_path / "more.hdf5"
     answer = mopo("collect", TASK, "--policy", folder, "--n", "10", "--out", more)
     assert answer.code == 0, answer.err
-    assert "return" in mopo("evaluate", folder, "--episodes", "2").out
+    named = ("--environment", RunFolder(folder).policy_metadata()["environment"])
+    assert "return" in mopo("evaluate", folder, "--episodes", "2", *named).out
 
 
 def test_a_collection_that_was_stopped_and_then_killed_gives_the_undisturbed_file(

@@ -1,10 +1,12 @@
 """Films of episodes, drawn in a process of their own."""
 
+import os
+
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from experiments.film import extend_floor, film
+from experiments.film import extend_floor, film, set_graphics_aside
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import make_environment
 
@@ -13,11 +15,14 @@ EPISODE = {"environment": "halfcheetah", "physics": "d4rl", "reset_seed": 0}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
-def test_an_episode_becomes_a_film(tmp_path, suffix):
+def test_an_episode_becomes_a_film(tmp_path, monkeypatch, suffix):
     out = tmp_path / f"episode{suffix}"
     for graphics in ("egl", "osmesa"):
+        monkeypatch.setenv("MUJOCO_GL", graphics)
+        set_graphics_aside()
+        assert "MUJOCO_GL" not in os.environ
         try:
-            assert film(EPISODE, ACTIONS, out, graphics) == 6
+            assert film(EPISODE, ACTIONS, out) == 6
         except InputError:
             continue
         frames = imageio.imread(out)
@@ -29,7 +34,7 @@ def test_an_episode_becomes_a_film(tmp_path, suffix):
 
 def test_what_cannot_be_drawn_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="cannot draw none_such"):
-        film({**EPISODE, "environment": "none_such"}, ACTIONS, tmp_path / "episode.mp4", None)
+        film({**EPISODE, "environment": "none_such"}, ACTIONS, tmp_path / "episode.mp4")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,15 +14,16 @@ from experiments.run_spec import build_spec
 from experiments.training import _opening_lines
 from mopo_tf2.checkpoints import checkpoints
 from mopo_tf2.data.datasets import load_dataset
-from tests.algorithms.tiny_methods import LOOP, TINY
 from tests.eager import eagerly
 from tests.experiments.conftest import EPOCHS
 from tests.experiments.tiny_runs import (
     TINY_SETTINGS,
     assert_same_run,
+    method_words,
     mopo,
     progress_without_times,
     refused,
+    settings_words,
     start_mopo,
     train_arguments,
     wait_for,
@@ -41,20 +42,6 @@ Runs = tuple[str, Path, Path, str]
 def rows(run: Path) -> int:
     """Number of whole rows of a progress.csv that is being written."""
     return RunFolder(run).last_row()[0]
-
-
-def settings_words(method: str, epochs: int) -> list[str]:
-    """Return the settings of a tiny run of a method, quick without compilation."""
-    settings = {**LOOP, **TINY[method], "n_epochs": epochs, "checkpoint_frequency": 1}
-    return [f"{name}={value}" for name, value in settings.items()]
-
-
-def method_words(method: str, data: Path, out: Path, epochs: int) -> list[str]:
-    """Return the arguments of a tiny run of a method."""
-    return [
-        *("train", "halfcheetah_mixed", "--algorithm", method, "--dataset", str(data)),
-        *("--out", str(out), "--set", *settings_words(method, epochs)),
-    ]
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, writer: str) -> None:

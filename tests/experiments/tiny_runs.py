@@ -16,6 +16,7 @@ import pandas as pd
 
 from experiments.cli import main
 from experiments.run_folder import RunFolder
+from tests.algorithms.tiny_methods import LOOP, TINY
 
 TINY_SETTINGS = [
     *("hidden_dim=16", "num_networks=3", "num_elites=2", "model_max_epochs=2"),
@@ -92,6 +93,20 @@ def train_arguments(data: Path, out: Path, *, epochs: int) -> list[str | Path]:
     return [
         *("train", "halfcheetah_mixed", "--dataset", data, "--out", out),
         *("--epochs", str(epochs), "--set", *TINY_SETTINGS),
+    ]
+
+
+def settings_words(method: str, epochs: int) -> list[str]:
+    """Return the settings of a tiny run of a method, quick without compilation."""
+    settings = {**LOOP, **TINY[method], "n_epochs": epochs, "checkpoint_frequency": 1}
+    return [f"{name}={value}" for name, value in settings.items()]
+
+
+def method_words(method: str, data: Path, out: Path, epochs: int) -> list[str]:
+    """Return the arguments of a tiny run of a method."""
+    return [
+        *("train", "halfcheetah_mixed", "--algorithm", method, "--dataset", str(data)),
+        *("--out", str(out), "--set", *settings_words(method, epochs)),
     ]
 
 
