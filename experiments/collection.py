@@ -17,7 +17,8 @@ from mopo_tf2.config_fields import require, to_dict
 from mopo_tf2.configs.online_sac import OnlineSACConfig
 from mopo_tf2.configs.own import NO_ENVIRONMENT
 from mopo_tf2.data.catalog import EPISODE_STEPS
-from mopo_tf2.data.d4rl import read_hdf5, require_own_values
+from mopo_tf2.data.d4rl import read_hdf5
+from mopo_tf2.data.hdf5 import require_own_values
 from mopo_tf2.device import use_device
 from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.evaluation.environments import environment_info, make_environment

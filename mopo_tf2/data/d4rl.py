@@ -1,7 +1,7 @@
 """D4RL-format HDF5 files, and the pairing of their rows into transitions."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from mopo_tf2.data.hdf5 import own_datasets, require_room
 from mopo_tf2.data.validation import (
     MATRICES,
     OPTIONAL_COLUMNS,
@@ -17,15 +18,12 @@ from mopo_tf2.data.validation import (
     validate_columns,
 )
 from mopo_tf2.errors import InputError
-from mopo_tf2.memory import require_memory
 from mopo_tf2.own_functions import one_line
 from mopo_tf2.types import BoolArray, Transitions
 
 NextObservations = Literal["shift", "drop", "file"]
 """Where the successor of a row comes from; see ``qlearning_transitions``."""
 
-_LARGEST_COMPRESSION = 20_000
-"""Constant columns shrink by 1,000 with gzip, and by more with newer filters."""
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 NEXT_OBSERVATIONS: tuple[NextObservations, ...] = ("shift", "drop", "file")
@@ -57,10 +55,10 @@ def read_hdf5(
             wanted = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
             if not with_next_observations:
                 wanted.remove("next_observations")
-            found = _own_datasets(file, wanted, path)
+            found = own_datasets(file, wanted, path)
             validate_columns(found, source=source)
             present = [name for name in wanted if name in found]
-            _require_room(path, [found[name] for name in present])
+            require_room(path, [found[name] for name in present])
             return {name: _column(name, found[name], source) for name in present}
     except InputError:
         raise
@@ -262,63 +260,6 @@ def _end_of_file_address(header: bytes) -> int:
     else:
         raise KeyError(f"unknown superblock version {version}")
     return int.from_bytes(header[base + 2 * width : base + 3 * width], "little")
-
-
-def _own_datasets(file: h5py.File, wanted: Sequence[str], path: Path) -> dict[str, h5py.Dataset]:
-    """Return the datasets whose values lie in the file itself.
-
-    HDF5 can take values from other files of the machine; the file's hash would not cover them.
-
-    Raises:
-        InputError: if a wanted one lies elsewhere, or has no shape.
-    """
-    found = {}
-    for name in file:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            if name in wanted:
-                raise InputError(_elsewhere(path, name, "a link"))
-            continue
-        item = file[name]
-        if not isinstance(item, h5py.Dataset):
-            continue
-        if name in wanted:
-            require_own_values(item, path)
-        found[name] = item
-    return found
-
-
-def require_own_values(dataset: h5py.Dataset, path: Path) -> None:
-    """Refuse a dataset whose values lie outside its file ``path``, or that has no shape.
-
-    Raises:
-        InputError: if it is one.
-    """
-    name = str(dataset.name).removeprefix("/")
-    if dataset.is_virtual or dataset.external:
-        raise InputError(_elsewhere(path, name, "a view of other data"))
-    if dataset.shape is None:
-        raise InputError(f"{path}: {name} is empty: it has a type but no shape.")
-
-
-def _elsewhere(path: Path, name: str, what: str) -> str:
-    return (
-        f"{path}: {name} is {what}, which is not followed: write a file that holds its own values."
-    )
-
-
-def _require_room(path: Path, datasets: Sequence[h5py.Dataset]) -> None:
-    """Refuse sizes that the file cannot hold, or this machine's memory."""
-    size = path.stat().st_size
-    for dataset in datasets:
-        if dataset.nbytes > _LARGEST_COMPRESSION * size:
-            name = str(dataset.name).removeprefix("/")
-            raise InputError(
-                f"{path} is damaged: {name} has the shape {dataset.shape} in a file of {size} "
-                "bytes."
-            )
-    # float32 columns, and the successors of the observations.
-    needed = 4 * sum(dataset.size for dataset in datasets) + 4 * datasets[0].size
-    require_memory(needed, str(path), "use fewer rows")
 
 
 def _column(name: str, dataset: h5py.Dataset, source: str) -> npt.NDArray[Any]:

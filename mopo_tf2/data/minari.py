@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mopo_tf2.data.hdf5 import require_closed_file
 from mopo_tf2.data.sources import describe
 from mopo_tf2.errors import InputError
 from mopo_tf2.own_functions import one_line
@@ -50,6 +51,8 @@ def read_minari(dataset_id: str, *, allow_download: bool = True) -> tuple[Transi
                 f"run 'minari download {dataset_id}'."
             )
         dataset = minari.load_dataset(dataset_id, download=allow_download)
+        for file in folder.rglob("*.hdf5"):
+            require_closed_file(file)
         episodes = [_episode(episode, dataset_id) for episode in dataset.iterate_episodes()]
     except InputError:
         raise

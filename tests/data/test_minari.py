@@ -2,6 +2,7 @@
 
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -113,3 +114,14 @@ def test_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(InputError, match=r"pip install 'mopo-tf2\[minari\]'"):
         read_minari(DATASET_ID)
+
+
+def test_a_dataset_that_takes_values_from_another_file_is_refused(folder):
+    write(box(2), box(1), [episode(3, True, 0.0)])
+    (stored,) = folder.rglob("*.hdf5")
+    with h5py.File(stored, "a") as file:
+        name = next(iter(file))
+        del file[name]["rewards"]
+        file[name]["rewards"] = h5py.ExternalLink("elsewhere.hdf5", "/rewards")
+    with pytest.raises(InputError, match="rewards is a link"):
+        read_minari(DATASET_ID, allow_download=False)

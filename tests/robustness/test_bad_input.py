@@ -34,7 +34,8 @@ NOT_RUN = ("view", "demo", "parity-curves", "sweep", None)
 TOLD_BY_THE_WAY = ("warning: ", "evaluating: ", "collecting: ")
 
 fuzz = settings(
-    max_examples=max(EXAMPLES // 6, 1),
+    max_examples=max(EXAMPLES // 5, 1),
+    derandomize="MOPO_TF2_FUZZ_EXAMPLES" not in os.environ,
     deadline=None,
     phases=[Phase.generate],  # Shrinking an example costs more than reading it.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
