@@ -187,3 +187,22 @@ def test_every_wrong_port_changes_the_configuration_or_patches_what_exists():
         with wrong.applied():
             assert all(getattr(where, what) is new for where, what, new in wrong.patches), name
         assert not any(getattr(where, what) is new for where, what, new in wrong.patches), name
+
+
+def test_command_trains_what_is_missing_and_tells_another_law_apart(tmp_path, monkeypatch, capsys):
+    trained = []
+
+    def train(task, seeds, *, wrong, processes, on_run):
+        for seed in seeds:
+            trained.append((task, seed, wrong))
+            on_run(population([seed], epochs=20, random_seed=seed))
+
+    monkeypatch.setattr(training, "train_population", train)
+    arguments = ["hopper_random", "--out", str(tmp_path), "--first-seed", "40", "--seeds"]
+    assert main([*arguments, "5"]) == 1
+    assert "DIFFERENT at level 0.05, corrected over 21 signals: " in capsys.readouterr().out
+    assert main([*arguments, "6"]) == 1
+    assert trained == [("hopper_random", seed, None) for seed in range(40, 46)]
+    assert "16 runs of the original, 6 of port" in capsys.readouterr().out
+    assert main([*arguments, "5", "--wrong", "mean-critics"]) == 1
+    assert trained[-1] == ("hopper_random", 44, "mean-critics")
