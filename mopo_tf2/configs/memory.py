@@ -49,8 +49,8 @@ def memory_needs(config: LoopConfig, obs_dim: int, act_dim: int) -> dict[str, fl
             config.ensemble, obs_dim + act_dim, 1 + obs_dim
         )
     if isinstance(config, MORELConfig):
-        steps = config.num_trajectories * config.horizon
-        needs[f"num_trajectories x horizon = {steps:,}"] = row * steps
+        steps = config.num_paths * config.horizon
+        needs[f"num_trajectories x dynamics_networks x horizon = {steps:,}"] = row * steps
     return needs
 
 

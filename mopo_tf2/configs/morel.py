@@ -127,6 +127,11 @@ class MORELConfig(LoopConfig):
             require(value in choices, f"{name} must be one of {', '.join(choices)}, got {value!r}.")
 
     @property
+    def num_paths(self) -> int:
+        """Model paths per iteration: one per start and member."""
+        return self.num_trajectories * self.dynamics_networks
+
+    @property
     def policy_discount(self) -> float:
         """The discount of the model paths."""
         return self.npg_discount

@@ -217,7 +217,7 @@ class MOReL(OfflineAlgorithm):
         if config.start_state == "initial":
             rows = np.flatnonzero(episode_starts(dataset))
         chosen = rows[self.streams.host.randint(0, len(rows), config.num_trajectories)]
-        latents = self._device_normal((config.horizon, self._path_count, self.act_dim)).numpy()
+        latents = self._device_normal((config.horizon, config.num_paths, self.act_dim)).numpy()
         return pessimistic_paths(
             self.pessimistic_model,
             lambda observations, noise: self._compiled_sample(observations, noise).numpy(),
@@ -227,15 +227,10 @@ class MOReL(OfflineAlgorithm):
             self.progress,
         )
 
-    @property
-    def _path_count(self) -> int:
-        """Paths per iteration: one per start and member."""
-        return self.config.num_trajectories * self.config.dynamics_networks
-
     def _improve(
         self, paths: Paths, mask: np.ndarray, advantages: np.ndarray
     ) -> NaturalGradientResult:
-        most = self._path_count * self.config.horizon
+        most = self.config.num_paths * self.config.horizon
         rows, count = policy_rows(
             paths.observations[mask],
             paths.actions[mask],

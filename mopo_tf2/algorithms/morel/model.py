@@ -221,8 +221,7 @@ class ResidualTrainer:
     ) -> np.ndarray:
         """Train for ``epochs`` each; return the dynamics' losses on the held-out rows, [E] float32.
 
-        A loss is the mean squared error of the standardised outputs; on training rows if none are
-        held out.
+        They are mean squared errors of standardised outputs; on training rows if none are held out.
 
         Draws a permutation [N] for the split, then uniforms [E, n] before each epoch, because each
         member takes the rows in another order. An incomplete last batch is left out of the epoch.
@@ -257,7 +256,8 @@ class ResidualTrainer:
                     f"model training diverged: hold-out losses {result[part]} after epoch {epoch}. "
                     "Check the scale of the data or lower dynamics_lr."
                 )
-            progress.model_epoch(epoch, result[part], 0, total, total)
+            # The epochs of the reward networks repeat the losses of the dynamics.
+            progress.model_epoch(epoch, result[0], 0, total, total)
         return result[0]
 
     def _train_epoch(
