@@ -1,4 +1,4 @@
-"""``mopo-tf2 list``, ``train``, ``train-model`` and ``demo``."""
+"""``mopo-tf2 list``, ``train`` and ``train-model``."""
 
 import argparse
 import functools
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from ..run_folder import RunFolder
 
-_DEMO_SETTINGS = {"model_max_epochs": "20", "n_epochs": "10"}
-"""What makes the demo short; everything else is the original's full-size configuration."""
-
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -37,10 +34,6 @@ def add_parsers(commands: Any) -> None:
     parser = add_command(commands, train_model, epilog=_fields)
     _add_run_options(parser)
     parser.add_argument("--resume", action="store_true", help="start the ensemble in --out again")
-    parser = add_command(commands, demo)
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), help="folder (runs/demo); made anew"
-    )
 
 
 def _fields() -> str:
@@ -204,48 +197,4 @@ def list_all(options: argparse.Namespace) -> int:
     print("\nmethods (--algorithm NAME):")
     for method, title in TITLES.items():
         print(f"  {method:28} {title}")
-    return 0
-
-
-def demo(options: argparse.Namespace) -> int:
-    """Train for some minutes on the dataset that ships, and show the result."""
-    import shutil
-
-    from mopo_tf2.data.catalog import SHIPPED_ID
-
-    from ..run_folder import RETURN, RunFolder
-
-    spec = build_spec("halfcheetah_mixed", {"dataset": SHIPPED_ID}, _DEMO_SETTINGS)
-    folder = RunFolder(options.out)
-    if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-        former = folder.is_run and folder.spec == spec
-        require(former, f"{folder} exists and is not a former demo: choose another --out.")
-        shutil.rmtree(folder.path)
-    print(
-        f"demo: MOPO with its full-size networks on {SHIPPED_ID} (100,899 real transitions), cut "
-        f"short: {_DEMO_SETTINGS['model_max_epochs']} epochs of model training and "
-        f"{spec.algorithm.n_epochs} epochs of policy training. It takes some minutes.",
-        flush=True,
-    )
-    from mopo_tf2.device import use_device
-
-    from ..plots import plot
-    from ..training import train_run
-
-    train_run(spec, folder, prepare=use_device)
-    curve = folder.path / "curves.png"
-    plot([folder.path], curve)
-    progress = folder.progress()
-    returns, scores = progress[RETURN], progress["evaluation/normalized-score"]
-    print(
-        f"\nreturn of the policy in HalfCheetah: {returns.iloc[0]:.0f} after the first epoch, "
-        f"{returns.iloc[-1]:.0f} after the last (normalized score {scores.iloc[0]:.1f} -> "
-        f"{scores.iloc[-1]:.1f}; the episodes of the data return 2,438 on average).\n"
-        f"learning curve: {curve}\n"
-        f"table, policy, model: {folder}\n\n"
-        "the full run (the paper's configuration):\n"
-        f"  .venv/bin/mopo-tf2 train halfcheetah_mixed --dataset {SHIPPED_ID}\n"
-        f"watch this policy: .venv/bin/mopo-tf2 evaluate {folder}",
-        flush=True,
-    )
     return 0
