@@ -97,12 +97,6 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
     assert "file" in refused("train", "halfcheetah_mixed", "--dataset", SHIPPED, "--out", out)
 
 
-def test_the_demo_removes_nothing_but_a_former_demo(tmp_path: Path) -> None:
-    (tmp_path / "precious").write_text("data")
-    assert "former demo" in refused("demo", "--out", tmp_path)
-    assert (tmp_path / "precious").exists()
-
-
 def loaded_by(*arguments: str) -> tuple[int, set[str]]:
     """Run a command in a process of its own; return its exit code and the heavy modules loaded."""
     program = (
