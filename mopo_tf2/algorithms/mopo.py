@@ -20,8 +20,6 @@ from mopo_tf2.dynamics.training import EnsembleTrainer
 from mopo_tf2.evaluation.episodes import evaluation_seeds
 from mopo_tf2.types import FloatArray, Transitions
 
-_MODEL_TRAINING = "model_training"
-
 
 class MOPO(OfflineSAC):
     """SAC on a mix of the dataset and short rollouts in a learned model. The model's uncertainty
@@ -38,7 +36,6 @@ class MOPO(OfflineSAC):
         self.ensemble = GaussianEnsemble(
             self.obs_dim, self.act_dim, config.ensemble, self.streams.weight_seeds["ensemble"]
         )
-        self._trainer: EnsembleTrainer | None = None  # While the ensemble is in training.
         self.model_pool = ReplayPool(config.model_pool_capacity, self.obs_dim, self.act_dim)
         self.model_environment = self._model_environment(config.rollout_chunk_size)
         # Episodes are few: in chunks of the rollouts' size most rows would be padding.
@@ -65,8 +62,9 @@ class MOPO(OfflineSAC):
 
         Original: mopo/algorithms/mopo.py:MOPO._train_model
         """
-        self._trainer = self._trainer or EnsembleTrainer(self.ensemble)
-        result = self._trainer.train(
+        trainer: Any = self._trainer or self._make_trainer()
+        self._trainer = trainer
+        result = trainer.train(
             self.environment_pool.stored(),
             self.streams.host,
             max_epochs=max_epochs,
@@ -75,6 +73,9 @@ class MOPO(OfflineSAC):
         )
         self._trainer = None
         self._accept_model(result.val_loss, result.seconds)
+
+    def _make_trainer(self) -> EnsembleTrainer:
+        return EnsembleTrainer(self.ensemble)
 
     def use_model(self, val_loss: float) -> None:
         """Continue with weights, scaler and elites that were loaded into ``ensemble``.
@@ -161,13 +162,8 @@ class MOPO(OfflineSAC):
 
         Original: examples/development/main.py:ExperimentRunner.picklables
         """
-        saved = super().arrays()
-        for name, column in self.model_pool.stored()._asdict().items():
-            saved[f"model_pool/{name}"] = column
-        if self._trainer is not None:
-            for name, array in self._trainer.arrays().items():
-                saved[f"{_MODEL_TRAINING}/{name}"] = array
-        return saved
+        rollouts = self.model_pool.stored()._asdict().items()
+        return {**super().arrays(), **{f"model_pool/{name}": v for name, v in rollouts}}
 
     def counters(self) -> dict[str, Any]:
         """See ``OfflineAlgorithm.counters``."""
@@ -175,7 +171,6 @@ class MOPO(OfflineSAC):
             **super().counters(),
             "elites": self.ensemble.elites,
             "model_pool_pointer": self.model_pool.pointer,
-            _MODEL_TRAINING: self._trainer.counters() if self._trainer is not None else {},
         }
 
     def restore(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
@@ -184,8 +179,3 @@ class MOPO(OfflineSAC):
         stored = Transitions(*(arrays[f"model_pool/{field}"] for field in Transitions._fields))
         self.model_pool.restore(stored, counters["model_pool_pointer"])
         self.ensemble.elites = list(counters["elites"])
-        if counters.get(_MODEL_TRAINING):
-            self._trainer = EnsembleTrainer(self.ensemble)
-            prefix = f"{_MODEL_TRAINING}/"
-            saved = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            self._trainer.load(saved, counters[_MODEL_TRAINING])

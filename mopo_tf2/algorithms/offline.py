@@ -4,7 +4,7 @@ import abc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import gymnasium
 import keras
@@ -23,6 +23,20 @@ from mopo_tf2.seeding import random_streams, set_state, state_of
 from mopo_tf2.types import FloatArray, PolicyFn, TerminationFn, Transitions
 
 UNKNOWN_SCORES = (math.nan, math.nan)
+_MODEL_TRAINING = "model_training"
+
+
+class ModelTrainer(Protocol):
+    """Trains a model; between two epochs its state can be saved and loaded."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return every array, beside the model's, that an unfinished training continues with."""
+
+    def counters(self) -> dict[str, Any]:
+        """Return the plain values that belong to ``arrays``; empty between two trainings."""
+
+    def load(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """Let the training continue what ``arrays`` and ``counters`` describe."""
 
 
 class OfflineAlgorithm(abc.ABC):
@@ -71,6 +85,7 @@ class OfflineAlgorithm(abc.ABC):
         self.streams = random_streams(seed)
         self.epoch, self.train_steps = 0, 0
         self.model_trained = not self.needs_model
+        self._trainer: ModelTrainer | None = None  # While the model is in training.
         self.model_metrics = {"model/val_loss": math.nan, "times/epoch_train_model": 0.0}
 
     @property
@@ -100,9 +115,12 @@ class OfflineAlgorithm(abc.ABC):
 
         Args:
             max_epochs: None takes the configuration's.
-            after_epoch: called after each epoch of a model whose training can be resumed; the
-                object can be saved then.
+            after_epoch: called between two epochs of the model, when the object can be saved.
         """
+        raise NotImplementedError(f"{type(self).__name__} trains no model.")
+
+    def _make_trainer(self) -> ModelTrainer:
+        """Return what trains the model."""
         raise NotImplementedError(f"{type(self).__name__} trains no model.")
 
     def use_model(self, val_loss: float) -> None:
@@ -226,6 +244,9 @@ class OfflineAlgorithm(abc.ABC):
         saved = {name: np.asarray(v) for name, v in self.named_variables().items()}
         saved["random/device"] = self.streams.device.state.numpy()
         saved["random/host"], _ = state_of(self.streams.host)
+        if self._trainer is not None:
+            for name, array in self._trainer.arrays().items():
+                saved[f"{_MODEL_TRAINING}/{name}"] = array
         return saved
 
     def counters(self) -> dict[str, Any]:
@@ -235,6 +256,7 @@ class OfflineAlgorithm(abc.ABC):
             "train_steps": self.train_steps,
             "model_trained": self.model_trained,
             "model_metrics": self.model_metrics,
+            _MODEL_TRAINING: self._trainer.counters() if self._trainer is not None else {},
             "random_host": state_of(self.streams.host)[1],
         }
 
@@ -254,3 +276,7 @@ class OfflineAlgorithm(abc.ABC):
         self.epoch, self.train_steps = counters["epoch"], counters["train_steps"]
         self.model_metrics = dict(counters["model_metrics"])
         self.model_trained = counters["model_trained"]
+        if counters.get(_MODEL_TRAINING):
+            self._trainer, prefix = self._make_trainer(), f"{_MODEL_TRAINING}/"
+            saved = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            self._trainer.load(saved, counters[_MODEL_TRAINING])

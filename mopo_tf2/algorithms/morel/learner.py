@@ -145,22 +145,19 @@ class MOReL(OfflineAlgorithm):
     ) -> None:
         """Learn the dynamics, set the threshold, and initialise the policy.
 
-        This cannot be resumed, so ``after_epoch`` is not called.
+        After ``restore`` the training of the dynamics is continued.
         """
         config, dataset, started = self.config, self.environment_pool.stored(), time.monotonic()
-        trainer = ResidualTrainer(
-            self.ensemble,
-            lr=config.dynamics_lr,
-            batch_size=config.dynamics_batch_size,
-            holdout_ratio=config.dynamics_holdout_ratio,
-            max_holdout=config.dynamics_max_holdout,
-        )
+        trainer: Any = self._trainer or self._make_trainer()
+        self._trainer = trainer
         losses = trainer.train(
             dataset,
             self.streams.host,
             epochs=config.dynamics_epochs if max_epochs is None else max_epochs,
             progress=self.progress,
+            after_epoch=after_epoch,
         )
+        self._trainer = None
         self.pessimistic_model.fit(
             dataset, config.threshold_rule, config.pessimism_coeff, config.halt_reward_offset
         )
@@ -174,6 +171,15 @@ class MOReL(OfflineAlgorithm):
             progress=self.progress,
         )
         self._accept_model(float(losses.mean()), time.monotonic() - started)
+
+    def _make_trainer(self) -> ResidualTrainer:
+        return ResidualTrainer(
+            self.ensemble,
+            lr=self.config.dynamics_lr,
+            batch_size=self.config.dynamics_batch_size,
+            holdout_ratio=self.config.dynamics_holdout_ratio,
+            max_holdout=self.config.dynamics_max_holdout,
+        )
 
     def _train_one_epoch(self, clock: Stopwatch) -> tuple[dict[str, float], dict[str, float]]:
         """Take one NPG iteration: paths, advantages, policy step, fit of the baseline."""

@@ -1,5 +1,6 @@
 """MOReL's model of the task: an ensemble of networks, the pessimistic MDP, and paths in it."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
 from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.progress import NoProgress, Progress
-from mopo_tf2.seeding import spawn_seeds
+from mopo_tf2.seeding import set_state, spawn_seeds, state_of
 from mopo_tf2.types import TerminationFn, Transitions
 
 SHORTEST_TRUNCATED = 4
@@ -168,8 +169,24 @@ def _transformation(name: str, size: int) -> tuple[keras.Variable, keras.Variabl
     return shift, scale
 
 
+@dataclasses.dataclass
+class _Schedule:
+    """Where a training stands between two epochs.
+
+    losses: [2, E] float32, of dynamics and rewards after their last epoch.
+    epoch: number of epochs done, of both together.
+    split_state: of the random state before the split was drawn; see ``seeding.state_of``.
+    """
+
+    losses: np.ndarray
+    epoch: int
+    split_state: tuple[np.ndarray, dict[str, Any]]
+
+
 class ResidualTrainer:
     """Adam on the members' squared errors for a fixed number of epochs: dynamics, then rewards.
+
+    Between two epochs a training can be saved, as with ``EnsembleTrainer``.
 
     Args:
         ensemble: trained in place.
@@ -196,14 +213,16 @@ class ResidualTrainer:
             (ensemble.losses, ensemble.network),
             (ensemble.reward_losses, ensemble.reward_network),
         )
-        self._parts = [
-            (self._steps_on(losses, network.trainable_variables, lr), _compiled(losses))
-            for losses, network in parts
+        self._optimizers = [
+            adam(lr, network.trainable_variables, corrected_epsilon=True) for _, network in parts
         ]
+        self._parts = [
+            (self._steps_on(losses, network.trainable_variables, optimizer), _compiled(losses))
+            for (losses, network), optimizer in zip(parts, self._optimizers, strict=True)
+        ]
+        self._schedule: _Schedule | None = None
 
-    def _steps_on(self, losses: LossFn, variables: list[Any], lr: float) -> CompiledSteps:
-        optimizer = adam(lr, variables, corrected_epsilon=True)
-
+    def _steps_on(self, losses: LossFn, variables: list[Any], optimizer: Any) -> CompiledSteps:
         def step(inputs: tf.Tensor, targets: tf.Tensor) -> None:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_sum(losses(inputs, targets))
@@ -218,6 +237,7 @@ class ResidualTrainer:
         *,
         epochs: int,
         progress: Progress | None = None,
+        after_epoch: Callable[[], None] = lambda: None,
     ) -> np.ndarray:
         """Train for ``epochs`` each; return the dynamics' losses on the held-out rows, [E] float32.
 
@@ -233,7 +253,14 @@ class ResidualTrainer:
         progress = progress or NoProgress()
         inputs, targets = format_samples(transitions)
         count = min(int(len(inputs) * self.holdout_ratio), self.max_holdout)
-        order = random_state.permutation(len(inputs))
+        splitting = random_state
+        if self._schedule is None:
+            unknown = np.full((len(self._parts), self.ensemble.num_networks), np.nan, np.float32)
+            schedule = _Schedule(unknown, 0, state_of(random_state))
+        else:  # The split is repeated; the random state is past it.
+            schedule, splitting = self._schedule, np.random.RandomState()
+            set_state(splitting, *schedule.split_state)
+        order = splitting.permutation(len(inputs))
         held, kept = order[:count], order[count:]
         if not len(kept):
             raise InputError(
@@ -242,10 +269,10 @@ class ResidualTrainer:
             )
         self.ensemble.fit_transformations(inputs[kept], targets[kept])
         judged = held if count else kept[: self.max_holdout]
-        result = np.full((len(self._parts), self.ensemble.num_networks), np.nan, np.float32)
         members = np.tile(kept, (self.ensemble.num_networks, 1))
         total = len(self._parts) * epochs
-        for epoch in range(total):
+        self._schedule, result = schedule, schedule.losses
+        for epoch in range(schedule.epoch, total):
             part = epoch // epochs
             steps, losses = self._parts[part]
             order = shuffle_rows(members, random_state)
@@ -258,7 +285,37 @@ class ResidualTrainer:
                 )
             # The epochs of the reward networks repeat the losses of the dynamics.
             progress.model_epoch(epoch, result[0], 0, total, total)
+            schedule.epoch = epoch + 1
+            if schedule.epoch < total:
+                after_epoch()
+        self._schedule = None
         return result[0]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See ``EnsembleTrainer.arrays``."""
+        if self._schedule is None:
+            return {}
+        saved = {"losses": self._schedule.losses, "split": self._schedule.split_state[0]}
+        for i, variable in enumerate(self._adam_variables):
+            saved[f"adam/{i}"] = variable.numpy()
+        return saved
+
+    def counters(self) -> dict[str, Any]:
+        """See ``EnsembleTrainer.counters``."""
+        if self._schedule is None:
+            return {}
+        return {"epoch": self._schedule.epoch, "split": self._schedule.split_state[1]}
+
+    def load(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
+        """See ``EnsembleTrainer.load``."""
+        for i, variable in enumerate(self._adam_variables):
+            variable.assign(arrays[f"adam/{i}"])
+        split_state = arrays["split"], counters["split"]
+        self._schedule = _Schedule(arrays["losses"], counters["epoch"], split_state)
+
+    @property
+    def _adam_variables(self) -> list[Any]:
+        return [variable for optimizer in self._optimizers for variable in optimizer.variables]
 
     def _train_epoch(
         self,
