@@ -51,7 +51,7 @@ _METADATA: dict[str, Any] = {
     **{"ensemble": dict, "elites": list, "val_loss": (float, int, type(None))},
 }
 """Types of what policies and models say of themselves."""
-_LEASE_SECONDS = 30.0
+_LEASE_SECONDS, _MOST_EPOCHS = 30.0, 2**31
 _TAIL_BYTES = 1 << 16
 UNKNOWN = "unknown"
 RETURN = "evaluation/return-average"
@@ -567,8 +567,8 @@ def read_progress(path: Path) -> "pd.DataFrame":
     except (KeyError, ValueError) as error:  # pandas' ParserError is a ValueError
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is not a table with a column 'epoch': {reason}.") from error
-    whole = np.isfinite(epochs) & (epochs >= 0) & (epochs == np.floor(epochs))
-    require(bool(whole.all()), f"{path} has an epoch that is not a whole number.")
+    whole = (epochs >= 0) & (epochs < _MOST_EPOCHS) & (epochs == np.floor(epochs))
+    require(bool(whole.all()), f"{path} has an epoch that is not a whole number below 2**31.")
     # Ray Tune repeats epochs in the file of a restored trial; the last one counts.
     table = table.assign(epoch=epochs.astype(int)).drop_duplicates("epoch", keep="last")
     return table.sort_values("epoch", ignore_index=True)

@@ -258,6 +258,16 @@ def test_a_configuration_of_wrong_types_is_not_averaged(copy: Path, field: str, 
     assert field in json.dumps(frames["excluded"])
 
 
+def test_a_table_with_an_impossible_epoch_is_excluded(copy: Path) -> None:
+    rows = [*csv.reader((copy / "progress.csv").open(newline=""))]
+    rows[-1][rows[0].index("epoch")] = "1e18"
+    with (copy / "progress.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    frames = json.loads(table_of(copy, "--json").out)
+    assert not any(row["n_seeds"] for row in frames["rows"])
+    assert "epoch" in json.dumps(frames["excluded"])
+
+
 def test_names_in_files_command_neither_a_terminal_nor_a_spreadsheet(copy: Path) -> None:
     change(copy / "config.json", name="=HYPERLINK(1)", environment="\x1b[31mred")
     for format in ("markdown", "csv", "json"):
