@@ -31,9 +31,6 @@ from parity.populations.training import SETTINGS, population_config
 from parity.populations.wrong_ports import WRONG_PORTS
 from tests.eager import eagerly
 
-# The other population of the original has no counterpart of the port yet.
-WITH_PORT = ("hopper_random",)
-
 
 def population(seeds, *, epochs=3, shifted=None, random_seed=0):
     """Random runs, of which the signal ``shifted`` is three deviations higher."""
@@ -113,7 +110,7 @@ def test_population_survives_its_files(tmp_path):
         read_population(tmp_path, "task", PORT)
 
 
-@pytest.mark.parametrize("task", WITH_PORT)
+@pytest.mark.parametrize("task", SETTINGS)
 def test_shipped_runs_of_the_port_follow_the_original(task, capsys):
     assert main([task, "--shipped"]) == 0, capsys.readouterr().out
     assert "No difference" in capsys.readouterr().out
