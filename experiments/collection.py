@@ -268,8 +268,6 @@ def relabel(path: Path, task: str, out: Path) -> str:
 
     Raises:
         InputError: if the file is of another kind of task or lacks a column, or ``out`` exists.
-
-    Original: mopo/static/halfcheetah.py:StaticFns.recompute_reward_fn
     """
     known = ", ".join(RELABELLINGS)
     require(task in RELABELLINGS, f"no rewards are known for --task {task}: give one of {known}.")

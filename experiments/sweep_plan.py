@@ -78,6 +78,8 @@ def plan_trials(
 
     Raises:
         InputError: if a task, a field, a value or an option is invalid.
+
+    Original: examples/instrument.py:generate_experiment
     """
     if seeds < 1 or not tasks:
         raise InputError(f"a sweep needs --tasks or --suite, and --seeds 1 or more, got {seeds}.")

@@ -88,7 +88,7 @@ class SACConfig:
 
     hidden_layer_sizes: tuple[int, ...] = (256, 256)
     """Hidden units of the policy and of each critic."""
-    lr: float = 3e-4
+    lr: float = 3e-4  # D-37; so are tau and target_update_interval
     """Adam's learning rate, for policy, critics and temperature."""
     batch_size: int = 256
     """Rows of one gradient step."""
@@ -128,7 +128,8 @@ class SACConfig:
 class LoopConfig:
     """The settings that all methods share: data, length of training, evaluation.
 
-    D-33: fields of the original that have no effect offline are left out (Q-81).
+    D-33: fields of the original that change no result offline are left out (Q-81). D-36: so are
+    ``rollout_random`` and ``model_type``, which no configuration sets.
 
     Original: examples/development/base.py:get_variant_spec
     """

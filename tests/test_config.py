@@ -46,6 +46,12 @@ def test_unknown_field_is_an_error_and_names_the_nearest_one(values, message):
     assert str(raised.value).startswith(message)
 
 
+@pytest.mark.parametrize("name", ["rollout_random", "model_type", "identity_terminal"])
+def test_options_of_the_original_that_are_left_out_are_refused(name):
+    with pytest.raises(UnknownFieldError, match=f"no field '{name}'"):
+        replace(config(), {name: 1})
+
+
 def test_unknown_setting_is_a_users_error_and_names_the_nearest_field_of_any_part():
     with pytest.raises(UnknownFieldError, match="Did you mean 'model_batch_size'") as raised:
         replace(config(), {"model_batchsize": "5"})

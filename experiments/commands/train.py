@@ -149,6 +149,7 @@ def _start_or_resume(
 
 def train_model(options: argparse.Namespace) -> int:
     """Train the ensemble only, for train --model."""
+    # D-72: on the rows that train uses; the original's script takes d4rl's raw ones.
     from ..run_folder import RunFolder
 
     spec = build_spec(options.config, _changes(options), read_settings(options))

@@ -80,6 +80,8 @@ class OnlineSAC:
 
         Raises:
             DivergenceError: if the policy's actions are no longer finite.
+
+        Original: softlearning/algorithms/rl_algorithm.py:RLAlgorithm._train
         """
         config, recorder = self.config, self.recorder
         if recorder.size < config.warm_up:
@@ -135,7 +137,12 @@ class OnlineSAC:
         return self.streams.device.normal(shape, dtype=tf.float32)
 
     def _fill_pool(self, rows: int) -> None:
-        """Copy the recorded rows up to ``rows`` into the pool."""
+        """Copy the recorded rows up to ``rows`` into the pool.
+
+        D-135: also those of the running episode; the original adds an episode when it ends.
+
+        Original: softlearning/replay_pools/replay_pool.py:ReplayPool.add_path
+        """
         first = self.pool.size
         new = self.recorder.columns(first)
         count = rows - first

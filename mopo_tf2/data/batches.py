@@ -9,7 +9,8 @@ from mopo_tf2.types import Transitions
 def rollout_starts(pool: ReplayPool, count: int, random_state: np.random.RandomState) -> np.ndarray:
     """Draw ``count`` observations [count, O] with replacement, terminal rows included (Q-26).
 
-    Original: mopo/algorithms/mopo.py:MOPO._rollout_model
+    Original: mopo/algorithms/mopo.py:MOPO._rollout_model;
+        softlearning/samplers/simple_sampler.py:SimpleSampler.random_batch
     """
     starts: np.ndarray = pool.rows(pool.random_indices(count, random_state)).observations
     return starts

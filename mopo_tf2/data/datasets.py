@@ -77,7 +77,7 @@ def load_dataset(
             ``d4rl.qlearning_transitions``. Applies to logs in order of time; sources whose rows
             hold their successor (.npy, pickles, Minari, .npz with next_observations) keep it.
         terminate_on_end: see there.
-        max_episode_steps: see there.
+        max_episode_steps: see there. D-71: d4rl takes the task's, here it is 1000 unless given.
         obs_dim: O of the task; checked, and needed to read a .npy table. None: unchecked.
         act_dim: A of the task; likewise.
         max_size: for softlearning checkpoints: stop once this many rows are read.

@@ -147,7 +147,11 @@ def read_softlearning(
     Raises:
         InputError: if there are no checkpoints, or one is invalid.
 
-    Original: mopo/off_policy/loader.py:restore_pool_softlearning
+    D-70: the original limits the rows by ``pool_load_max_size`` and, where that is 250,000, skips
+    the first two checkpoints.
+
+    Original: mopo/off_policy/loader.py:restore_pool_softlearning;
+        softlearning/replay_pools/flexible_replay_pool.py:FlexibleReplayPool.load_experience
     """
     parts, used, size = [], [], 0
     for file in softlearning_files(folder):

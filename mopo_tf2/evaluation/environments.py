@@ -110,8 +110,9 @@ class D4RLWalker2d(_D4RLPhysics, Walker2dEnv):
 class D4RLAnt(_D4RLPhysics, AntEnv):
     """The original's own Ant: observations [27] without contact forces, actions [8].
 
-    Reward: velocity along x - 0.5 |a|^2 + 1, on the terminal step too, without contact costs.
-    Terminal outside 0.2 <= z <= 1 or if not finite.
+    Reward: velocity along x - 0.5 |a|^2 + 1, on the terminal step too. Terminal outside
+    0.2 <= z <= 1 or if not finite. D-85: without the original's contact cost, which is always 0
+    under mujoco-py 2.
 
     Original: mopo/env/ant.py:AntEnv.step; mopo/env/ant.py:AntEnv._get_obs
     """

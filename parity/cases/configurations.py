@@ -64,7 +64,7 @@ NOT_COMPARED = {
     f"{_KWARGS}pool_load_max_size": "ignored by the original for D4RL data (Q-60)",
     "policy_params.kwargs.squash": _ONLY_WAY,
     "run_params.checkpoint_at_end": _ONLY_WAY,
-    "run_params.checkpoint_replay_pool": "a checkpoint of the port holds everything (Q-84)",
+    "run_params.checkpoint_replay_pool": "a dataset does not change, and is loaded again (D-31)",
     "run_params.seed": "given to each run",
     "Q_params.type": _NAME,
     "policy_params.type": _NAME,

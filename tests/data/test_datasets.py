@@ -85,6 +85,17 @@ def test_options_reach_the_pairing(folders, changes, options, rows):
     assert transitions.next_observations.any() == ("next_observations" not in changes)
 
 
+def test_without_timeouts_episodes_end_after_a_thousand_steps(folders):
+    rows = 1005
+    wide = {
+        name: np.resize(values, (rows, *values.shape[1:])) for name, values in columns().items()
+    }
+    wide["rewards"] = np.arange(rows, dtype=np.float32)
+    transitions = load_dataset(str(write(folders / "mine.h5", **{**wide, "timeouts": None})))
+    kept = transitions.transitions.rewards[:, 0]
+    assert kept.tolist() == [row for row in range(rows - 1) if row != 999]
+
+
 @pytest.mark.parametrize("place", ["named", "default"])
 def test_id_is_found_under_d4rls_file_name(folders, monkeypatch, place):
     monkeypatch.setenv("D4RL_DATASET_DIR", str(folders / "named"))

@@ -27,7 +27,7 @@ def table(rows=5, **changes):
     return {name: value for name, value in {**columns, **changes}.items() if value is not None}
 
 
-@pytest.mark.parametrize(("max_size", "count"), [(None, 3), (41, 2)])
+@pytest.mark.parametrize(("max_size", "count"), [(None, 3), (41, 2), (250_000, 3)])
 def test_softlearning_checkpoints_are_read_by_their_numbers_up_to_the_limit(max_size, count):
     _, used = read_softlearning(FILES / "softlearning", max_size=max_size)
     order = ["checkpoint_50", "checkpoint_100", "checkpoint_150"]

@@ -50,6 +50,19 @@ def test_returns_lengths_and_ends_are_those_of_each_environment():
     assert reported == [(step, 10) for step in range(1, 11)]
 
 
+class Rising(Counter):
+    """Pays 2^24 in its first step and 1 in each further one."""
+
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, 2.0**24 if self.count == 1 else 1.0, *rest
+
+
+def test_returns_are_summed_in_double_precision():
+    # In float32 each further 1 is lost.
+    assert run_episodes(half, [Rising(4)], [0]).returns.tolist() == [2.0**24 + 3]
+
+
 def test_policy_is_called_once_a_step_with_the_running_episodes_only():
     seen = []
 

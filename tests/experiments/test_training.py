@@ -173,19 +173,36 @@ def test_a_model_trained_once_serves_other_runs(
     assert not (tmp_path / "no").exists()
 
 
-def test_train_model_leaves_a_model_and_the_command_that_uses_it(
-    data: Path, tmp_path: Path
-) -> None:
-    arguments = ("train-model", "halfcheetah_mixed", "--dataset", data, "--out", tmp_path / "model")
+@pytest.fixture(scope="module")
+def only_model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, str]:
+    """What train-model left and printed, with the settings of ``tiny_run``."""
+    out = tmp_path_factory.mktemp("runs") / "model"
+    arguments = ("train-model", "halfcheetah_mixed", "--dataset", data, "--out", out)
     with eagerly():
         answer = mopo(*arguments, "--set", *TINY_SETTINGS)
     assert answer.code == 0, answer.err
-    folder = RunFolder(tmp_path / "model")
+    return RunFolder(out), answer.out
+
+
+def test_train_model_leaves_a_model_and_the_command_that_uses_it(
+    data: Path, only_model: tuple[RunFolder, str]
+) -> None:
+    folder, said = only_model
     assert folder.has_model
     assert rows(folder.path) == 0
-    assert "epochs, seed" not in answer.out
-    advice = answer.out.strip().splitlines()[-1]
+    assert "epochs, seed" not in said
+    advice = said.strip().splitlines()[-1]
     assert advice.endswith(f"train halfcheetah_mixed --dataset {data} --model {folder}")
+
+
+def test_train_model_trains_on_the_rows_that_train_uses(
+    tiny_run: Path, only_model: tuple[RunFolder, str]
+) -> None:
+    folder, _ = only_model
+    ours, of_train = folder.load_model()[0], RunFolder(tiny_run).load_model()[0]
+    # Mean and std of the training rows; one row more or less changes them.
+    for name in ("scaler/mu", "scaler/sigma"):
+        np.testing.assert_array_equal(ours[name], of_train[name], err_msg=name)
 
 
 def test_an_interrupted_train_model_advises_train_model(
