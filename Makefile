@@ -54,7 +54,7 @@ define install-lock
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 endef
 
-.PHONY: help install demo test check parity bench test-env test-d4rl lock clean
+.PHONY: help install demo test check parity mutations bench test-env test-d4rl lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,9 @@ check: install  ## format, lint, import directions, types
 
 parity: install  ## compare with the recordings of the TF1 program
 	$(PY) -m parity
+
+mutations: install  ## make every known mistake on purpose; each must be noticed
+	$(PY) -m pytest tests/parity/test_mutations.py -m ""
 
 bench: install  ## measure what is claimed to be fast
 	$(PY) -m benchmarks

@@ -101,14 +101,12 @@ class _ReplayedMOPO(MOPO):
         return metrics
 
     def _diagnostics(self) -> dict[str, float]:
-        arrays = [
-            f"epoch_{self.epoch}/diagnostics/{name}"
-            for name in ("policy_latents", "critic_latents")
-        ]
+        prefix = f"epoch_{self.epoch}/diagnostics"
         # Nothing that whole_epoch holds depends on these.
         zeros = np.zeros((self.config.sac.batch_size, self.act_dim))
         self._next_latents = iter(
-            [self.recording[array] if array in self.recording else zeros for array in arrays]
+            self.recording.get(f"{prefix}/{name}", zeros)
+            for name in ("policy_latents", "critic_latents")
         )
         metrics = super()._diagnostics()
         self.described.append(Transitions(*(column[0] for column in self._last_batches)))
@@ -153,12 +151,12 @@ def _initial_law(recording: Recording, sac: SAC) -> Iterator[Comparison]:
         kernels.append(np.concatenate([kernel.ravel() / bound for (kernel, _), bound in shares]))
         biases.append(np.concatenate([bias for _, bias in layers]))
     group, array = "initial weights", "initial/*"
-    yield compare_values(*biases, "exact", f"{group}: biases", array)
+    yield compare_values(biases[0], biases[1], "exact", f"{group}: biases", array)
     p_value = scipy.stats.ks_2samp(*kernels).pvalue
     yield same_law(p_value, group, array, "Kolmogorov-Smirnov", kernels[0].size)
     largest = [float(np.abs(values).max()) for values in kernels]
     fault = f"{largest[0]:.4f} of Glorot's bound recorded, {largest[1]:.4f} in the port"
-    inside = 0.99 < min(largest) and max(largest) < 1.0 + 1e-6
+    inside = min(largest) > 0.99 and max(largest) < 1.0 + 1e-6
     yield require(inside, f"{group}: bound", array, fault, values=kernels[0].size)
 
 
@@ -269,8 +267,8 @@ def _rounds(recording: Recording, algorithm: _ReplayedMOPO) -> Iterator[Comparis
     for i, observations in enumerate(algorithm.asked):
         array = f"rollout_observations/{i}"
         yield compare(recording, array, observations, "pool", "states of the rollouts")
-        fine = [_is_finer_than_float32(values) for values in (recording[array], observations)]
-        yield compare_values(*fine, "exact", "states of the rollouts in float64", array)
+        theirs, ours = (_is_finer_than_float32(v) for v in (recording[array], observations))
+        yield compare_values(theirs, ours, "exact", "states of the rollouts in float64", array)
         array = f"rollout_actions/{i}"
         yield compare(recording, array, algorithm.sampled[i], "forward", "actions of the rollouts")
     group = "sizes of the model pool"
