@@ -54,7 +54,7 @@ define install-lock
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 endef
 
-.PHONY: help install demo test check parity fuzz bench test-env test-d4rl lock clean
+.PHONY: help install demo test check parity mutations fuzz bench test-env test-d4rl lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,9 @@ parity: install  ## compare with the recordings of the TF1 program
 
 fuzz: install  ## a thousand examples of bad input
 	MOPO_TF2_FUZZ_EXAMPLES=1000 $(PY) -m pytest tests/robustness/test_bad_input.py
+
+mutations: install  ## make every known mistake on purpose; each must be noticed
+	$(PY) -m pytest tests/parity/test_mutations.py -m ""
 
 bench: install  ## measure what is claimed to be fast
 	$(PY) -m benchmarks

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 
 from mopo_tf2.algorithms.mopo import MOPO
+from mopo_tf2.algorithms.sac import SAC
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
 from mopo_tf2.dynamics.termination import find_termination_fn
 from mopo_tf2.types import Transitions
 
-from ..comparison import Comparison, Finding, compare
+from ..comparison import Comparison, Finding, compare, compare_values, require, same_law
 from ..loading import (
     ENSEMBLE_ARRAYS,
     SAC_ARRAYS,
@@ -24,6 +26,7 @@ from ..loading import (
     load_ensemble,
     load_sac,
     recorded_ensemble,
+    recorded_layers,
     recorded_transitions,
 )
 from ..recording import Recording
@@ -52,6 +55,9 @@ METRIC_GROUPS = (
 )
 """Rung, group and patterns; a metric belongs to the first that fits."""
 
+LARGEST_ACTION = 1.0 - 1e-7
+"""Recorded float32 actions reach 1, where atanh is infinite."""
+
 
 class _ReplayedMOPO(MOPO):
     """MOPO that takes its actions in the model and its policy noise from the recording."""
@@ -62,6 +68,7 @@ class _ReplayedMOPO(MOPO):
         """Start to answer from ``recording``."""
         self.recording = recording
         self.asked: list[np.ndarray] = []
+        self.sampled: list[np.ndarray] = []
         self.pool_sizes: list[int] = []
         self.pool_pointers: list[int] = []
         self.described: list[Transitions] = []
@@ -77,8 +84,15 @@ class _ReplayedMOPO(MOPO):
         return self._last_batches
 
     def _sample_actions(self, observations: np.ndarray, chunk_size: int) -> np.ndarray:
+        """Sample with the latents that explain the recorded actions; return the recorded ones."""
+        recorded = self.recording[f"rollout_actions/{len(self.asked)}"]
         self.asked.append(observations)
-        return self.recording[f"rollout_actions/{len(self.asked) - 1}"]
+        shift, log_scale = self.sac.policy(observations.astype(np.float32))
+        inside = np.clip(recorded.astype(np.float64), -LARGEST_ACTION, LARGEST_ACTION)
+        latents = (np.arctanh(inside) - shift.numpy()) / np.exp(log_scale.numpy())
+        self._next_latents = iter([latents])
+        self.sampled.append(super()._sample_actions(observations, chunk_size))
+        return recorded
 
     def _roll_out_model(self) -> dict[str, float]:
         metrics = super()._roll_out_model()
@@ -87,17 +101,20 @@ class _ReplayedMOPO(MOPO):
         return metrics
 
     def _diagnostics(self) -> dict[str, float]:
-        self._next_latents = iter(("policy_latents", "critic_latents"))
+        prefix = f"epoch_{self.epoch}/diagnostics"
+        # Nothing that whole_epoch holds depends on these.
+        zeros = np.zeros((self.config.sac.batch_size, self.act_dim))
+        self._next_latents = iter(
+            self.recording.get(f"{prefix}/{name}", zeros)
+            for name in ("policy_latents", "critic_latents")
+        )
         metrics = super()._diagnostics()
         self.described.append(Transitions(*(column[0] for column in self._last_batches)))
         return metrics
 
     def _device_normal(self, shape: tuple[int, ...]) -> tf.Tensor:
         if len(shape) == 2:
-            array = f"epoch_{self.epoch}/diagnostics/{next(self._next_latents)}"
-            if array not in self.recording:  # Nothing that whole_epoch holds depends on these.
-                return tf.zeros(shape)
-            return tf.constant(self.recording[array], tf.float32)
+            return tf.constant(next(self._next_latents), tf.float32)
         # Each block of updates asks for the policy's noise, then for the critics' target's.
         name = min(self._blocks, key=lambda latents: self._blocks[latents])
         start = self._blocks[name]
@@ -115,10 +132,36 @@ def _start(recording: Recording, domain: str) -> Iterator[Any]:
     )
     arrays = recorded_ensemble(recording, "initial/model")
     yield from load_ensemble(algorithm.ensemble, arrays, "initial/model")
+    yield from _initial_law(recording, algorithm.sac)
     # Before its first step the original copies the critics into the target critics, as ours is.
     load_sac(algorithm.sac, recording, "initial", targets="q")
     algorithm.replay(recording)
     yield algorithm
+
+
+def _initial_law(recording: Recording, sac: SAC) -> Iterator[Comparison]:
+    """Compare how policy and critics start, all kernels together, as shares of Glorot's bound."""
+    theirs = [recorded_layers(recording, f"initial/{name}") for name in ("policy", "q1", "q2")]
+    ours = [sac.policy.get_weights(), *(sac.critics.critic_weights(i) for i in range(2))]
+    kernels, biases = [], []
+    for networks in (theirs, ours):
+        layers = [(kernel, bias) for arrays in networks for kernel, bias in _pairs(arrays)]
+        bounds = [np.sqrt(6.0 / sum(kernel.shape)) for kernel, _ in layers]
+        shares = zip(layers, bounds, strict=True)
+        kernels.append(np.concatenate([kernel.ravel() / bound for (kernel, _), bound in shares]))
+        biases.append(np.concatenate([bias for _, bias in layers]))
+    group, array = "initial weights", "initial/*"
+    yield compare_values(biases[0], biases[1], "exact", f"{group}: biases", array)
+    p_value = scipy.stats.ks_2samp(*kernels).pvalue
+    yield same_law(p_value, group, array, "Kolmogorov-Smirnov", kernels[0].size)
+    largest = [float(np.abs(values).max()) for values in kernels]
+    fault = f"{largest[0]:.4f} of Glorot's bound recorded, {largest[1]:.4f} in the port"
+    inside = min(largest) > 0.99 and max(largest) < 1.0 + 1e-6
+    yield require(inside, f"{group}: bound", array, fault, values=kernels[0].size)
+
+
+def _pairs(layers: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return zip(layers[::2], layers[1::2], strict=True)
 
 
 def _replay_one_epoch(recording: Recording) -> Iterator[Finding]:
@@ -224,6 +267,10 @@ def _rounds(recording: Recording, algorithm: _ReplayedMOPO) -> Iterator[Comparis
     for i, observations in enumerate(algorithm.asked):
         array = f"rollout_observations/{i}"
         yield compare(recording, array, observations, "pool", "states of the rollouts")
+        theirs, ours = (_is_finer_than_float32(v) for v in (recording[array], observations))
+        yield compare_values(theirs, ours, "exact", "states of the rollouts in float64", array)
+        array = f"rollout_actions/{i}"
+        yield compare(recording, array, algorithm.sampled[i], "forward", "actions of the rollouts")
     group = "sizes of the model pool"
     capacity = np.int64(algorithm.model_pool.capacity)
     yield compare(recording, "model_pool_max_size", capacity, "exact", group)
@@ -232,6 +279,10 @@ def _rounds(recording: Recording, algorithm: _ReplayedMOPO) -> Iterator[Comparis
     if "model_pool_pointers" in recording:
         pointers = np.array(algorithm.pool_pointers)
         yield compare(recording, "model_pool_pointers", pointers, "exact", group)
+
+
+def _is_finer_than_float32(values: np.ndarray) -> np.bool_:
+    return np.any(values != values.astype(np.float32))
 
 
 def _pool(recording: Recording, algorithm: MOPO, prefix: str) -> Iterator[Comparison]:

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from mopo_tf2.checkpoints import load_arrays, save_arrays
 
@@ -72,3 +73,14 @@ def test_no_function_of_a_run_is_traced_again_after_its_first_epoch(runs):
 def test_metrics_count_timesteps_and_updates(runs):
     counts = ("epoch", "timestep", "timesteps_total", "train-steps", "sampler/pool-size")
     assert [runs["rows"][1][name] for name in counts] == [1.0, 6.0, 12.0, 12.0, 40.0]
+
+
+def test_policy_noise_is_standard_normal_independent_and_new_in_every_call(tiny):
+    mopo = tiny()
+    # [calls, K, B, A]: of every replay the noise is recorded, so only this sees its law.
+    noise = np.array([mopo._device_normal((50, 40, 3)) for _ in range(2)], np.float64)
+    assert scipy.stats.kstest(noise.ravel(), "norm").pvalue > 0.01
+    neighbours = [noise[:, :, 1:], noise[:, :, :-1]], [noise[..., 1:], noise[..., :-1]]
+    for one, other in (*neighbours, (noise[:, 1:], noise[:, :-1]), (noise[0], noise[1])):
+        correlation = np.corrcoef(one.ravel(), other.ravel())[0, 1]
+        assert abs(correlation) < 4 / np.sqrt(one.size)

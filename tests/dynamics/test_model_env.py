@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
-from mopo_tf2.dynamics.model_env import ModelEnvironment
+from mopo_tf2.dynamics.model_env import ModelEnvironment, draw_noise
 from mopo_tf2.errors import InputError
 
 ROWS = 40
@@ -72,6 +72,15 @@ def test_states_keep_double_precision(compiled):
     step = step_of(compiled)
     assert step.next_observations.dtype == np.float64
     assert (step.next_observations != step.next_observations.astype(np.float32)).any()
+
+
+def test_noise_keeps_double_precision(compiled, ensemble):
+    step = step_of(compiled)
+    noise, _ = draw_noise(np.random.RandomState(3), ensemble, ROWS)
+    exact = step.means.astype(np.float64) + noise * step.stds.astype(np.float64)
+    samples = np.concatenate([step.raw_rewards, step.next_observations], axis=1)
+    # Noise in float32 would change samples by up to 6e-8 of it.
+    np.testing.assert_allclose(samples, exact, rtol=0.0, atol=1e-13 * np.abs(exact).max())
 
 
 def test_states_are_not_rounded_before_the_change_is_added(compiled):

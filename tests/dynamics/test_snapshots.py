@@ -20,8 +20,22 @@ def test_training_stops_after_one_flat_epoch_more_than_the_patience(patience):
 
 @pytest.mark.parametrize(
     ("history", "best_epoch"),
-    [([100.0, 99.0], 0), ([100.0, 98.9], 1), ([100.0, 100.5], 0), ([100.0, 99.4, 98.8], 2)],
-    ids=["one per cent", "more", "worse", "more than the snapshot's, less than the last epoch's"],
+    [
+        ([100.0, 99.0], 0),
+        ([100.0, 98.9], 1),
+        ([100.0, 100.5], 0),
+        ([100.0, 99.4, 98.8], 2),
+        ([9.8e9], 0),
+        ([9.95e9], -1),
+    ],
+    ids=[
+        "one per cent",
+        "more",
+        "worse",
+        "more than the snapshot's, less than the last epoch's",
+        "more than one per cent below 1e10, the first best loss",
+        "less",
+    ],
 )
 def test_only_an_improvement_of_more_than_one_per_cent_counts(history, best_epoch):
     snapshots = Snapshots([keras.Variable(np.zeros((1, 1)))], 5)
