@@ -132,7 +132,8 @@ class RunFolder:
     def recorded(self) -> dict[str, Any]:
         """What the run recorded about itself: dataset, environment, versions."""
         recorded = _read_object(self.path / CONFIG, []).get("recorded")
-        return recorded if isinstance(recorded, dict) else {}
+        parts = recorded.items() if isinstance(recorded, dict) else ()
+        return {name: part for name, part in parts if isinstance(part, dict)}
 
     def write_spec(self, spec: RunSpec, recorded: Mapping[str, Any] | None = None) -> None:
         """Write what the run is, atomically; again whenever it changes (more epochs).
@@ -601,7 +602,8 @@ def _read_object(path: Path, problems: list[str]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=lambda _: None)  # nan is no JSON
     except (OSError, ValueError, RecursionError) as error:
         problems.append(f"{path.name} cannot be read: {error}")
         return {}

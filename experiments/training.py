@@ -275,8 +275,9 @@ def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint |
     if checkpoint is None:
         print(f"{folder} has no checkpoint yet: starting over.", flush=True)
     else:
-        model = checkpoint[1].get("model_training")
-        after = f"model epoch {model['epoch']}" if model else f"epoch {done}"
+        model: Any = checkpoint[1].get("model_training")
+        in_model = isinstance(model, dict) and "epoch" in model
+        after = f"model epoch {model['epoch']}" if in_model else f"epoch {done}"
         print(f"resuming {folder} after {after}.", flush=True)
     return checkpoint
 
@@ -310,7 +311,7 @@ class _Runner:
         try:
             if checkpoint:
                 self.algorithm.restore(*checkpoint)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise InputError(
                 f"the checkpoint of {folder} does not fit this run: {error}."
             ) from error

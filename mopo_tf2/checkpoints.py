@@ -92,7 +92,10 @@ def load_checkpoint(
     for path in reversed(found):
         try:
             arrays, counters = load_arrays(path)
-            if counters.get("epoch", math.inf) > rows:
+            epoch = counters.get("epoch")
+            if not isinstance(epoch, int):
+                raise InputError(f"{path} is damaged: its epoch is {epoch!r}.")
+            if epoch > rows:
                 raise InputError(f"{path} counts more epochs than the {rows} that are recorded.")
             return arrays, counters
         except InputError as damaged:

@@ -268,14 +268,15 @@ class OfflineAlgorithm(abc.ABC):
         Raises:
             KeyError: if an array or counter is missing.
             ValueError: if an array has another shape, e.g. because the configuration differs.
+            TypeError, AttributeError: if a counter is of another type.
         """
         for name, variable in self.named_variables().items():
             variable.assign(arrays[name])
         self.streams.device.state.assign(arrays["random/device"])
         set_state(self.streams.host, arrays["random/host"], counters["random_host"])
-        self.epoch, self.train_steps = counters["epoch"], counters["train_steps"]
-        self.model_metrics = dict(counters["model_metrics"])
-        self.model_trained = counters["model_trained"]
+        self.epoch, self.train_steps = int(counters["epoch"]), int(counters["train_steps"])
+        self.model_metrics = {k: float(v) for k, v in counters["model_metrics"].items()}
+        self.model_trained = bool(counters["model_trained"])
         if counters.get(_MODEL_TRAINING):
             self._trainer, prefix = self._make_trainer(), f"{_MODEL_TRAINING}/"
             saved = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
