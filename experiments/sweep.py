@@ -35,7 +35,7 @@ STOP_FILE, LOCK_FILE = ".stop", "sweep.lock"
 """The first asks the trials on every machine to end their epoch, write a checkpoint and stop."""
 DONE, INVALID, DIVERGED, INTERRUPTED = 0, 2, 3, 130
 """Exit codes of a trial's process; others mean a crash. INVALID and DIVERGED are not retried."""
-_CONNECT_SECONDS, _SHOW_SECONDS, _LOOK_SECONDS, _REPEAT_SECONDS = 3.0, 1.0, 0.5, 60.0
+_CONNECT_SECONDS, _SHOW_SECONDS, _LOOK_SECONDS, _REPEAT_SECONDS = 1.0, 1.0, 0.5, 60.0
 Row = tuple[str, str, str, str, str]  # Of a trial: folder, state, epoch, return, attempts.
 
 
