@@ -102,7 +102,6 @@ def update_run(out: Path, trial: Trial) -> None:
 def _import_ray(address: str | None) -> Any:
     """Return the package, after a look at whether the cluster answers, if one is asked for."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # What fails is said here.
     if address is None:
         # Ray listens on the loopback interface alone, as it does on other systems than Linux.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
