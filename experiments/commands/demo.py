@@ -14,7 +14,6 @@ from ..run_spec import RunSpec, build_spec
 from . import add_command
 
 _CONFIG, _STEPS, _SEED = "halfcheetah_random", 100_000, 1
-
 _SHORTER = {"model_max_epochs": "15", "n_epochs": "20"}
 """What makes the demo short; everything else is the paper's configuration, at full size."""
 
@@ -56,8 +55,8 @@ def _make_anew(folder: Any, data: Path, spec: RunSpec) -> None:
     path = folder.path
     if path.exists():
         require(path.is_dir(), f"{path} is a file: choose another --out.")
-        former = folder.is_run and folder.spec.name == spec.name and data.is_file()
-        former = former or {*path.iterdir()} <= {data}
+        former = folder.is_run and folder.spec == spec
+        former = former or {*path.iterdir()} <= {data}  # Interrupted before its training.
         require(former, f"{folder} exists and is not a former demo: choose another --out.")
         shutil.rmtree(path)
     path.mkdir(parents=True)
