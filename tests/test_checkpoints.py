@@ -137,3 +137,16 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_if_that_is_whole
     save_checkpoint(tmp_path, 20, ARRAYS, {}).write_bytes(b"half")
     with pytest.raises(InputError, match=r"epoch_00040\.npz is damaged"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("metadata", [{"epoch": "3"}, {}, [3]])
+def test_a_checkpoint_without_a_whole_epoch_is_damaged(tmp_path, metadata):
+    save_arrays(tmp_path / "epoch_00003.npz", ARRAYS, metadata)
+    with pytest.raises(InputError, match="damaged"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_refused(tmp_path):
+    (tmp_path / "epoch_00003.npz").mkdir()
+    with pytest.raises(InputError, match="found a folder"):
+        load_checkpoint(tmp_path)

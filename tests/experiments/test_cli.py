@@ -1,5 +1,6 @@
 """What the command line accepts, lists and refuses: one line, exit code 2, nothing written."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from mopo_tf2 import __main__ as module
 from mopo_tf2 import __version__
 from mopo_tf2.config import EnsembleConfig, MOPOConfig, SACConfig
 from mopo_tf2.configs.field_help import field_docs, field_help
@@ -158,3 +160,17 @@ def test_every_field_of_the_configuration_is_explained() -> None:
             if name not in ("ensemble", "sac"):
                 assert f"{name} = " in text
     assert "by definition: penalty_coeff = 0.0" in text
+
+
+def test_python_m_mopo_tf2_is_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "argv", ["mopo-tf2"])
+    assert module.main() == 0
+    assert "usage: mopo-tf2" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_help_of_collect_lists_the_fields_of_online_sac() -> None:
+    assert "warm_up = 5000" in mopo("collect", "--help").out
