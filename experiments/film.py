@@ -32,7 +32,8 @@ def film(episode: Mapping[str, Any], actions: npt.NDArray[Any], out: Path) -> in
     """Repeat an episode and write it as a film, whole or not at all; return the number of frames.
 
     Args:
-        episode: "environment" and "physics" as for ``make_environment``, and "reset_seed".
+        episode: a result of ``evaluation.evaluate_run``; of it "environment" and "physics" as for
+            ``make_environment``, and "reset_seed".
         actions: [T, A], as the environment takes them.
         out: .mp4 or .gif.
 
@@ -43,7 +44,8 @@ def film(episode: Mapping[str, Any], actions: npt.NDArray[Any], out: Path) -> in
     environment = {**os.environ, **({"MUJOCO_GL": graphics} if graphics else {})}
     with replacing(out) as temporary:
         order = io.BytesIO()
-        np.savez(order, actions=actions, out=str(temporary), **episode)
+        repeated = {name: episode[name] for name in ("environment", "physics", "reset_seed")}
+        np.savez(order, actions=actions, out=str(temporary), **repeated)
         command = [sys.executable, "-m", "mopo_tf2.experiments.film"]
         done = subprocess.run(command, env=environment, input=order.getvalue(), capture_output=True)
         if done.returncode:

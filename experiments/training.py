@@ -133,6 +133,7 @@ def gather(spec: RunSpec) -> Materials:
         require_unit_actions(transitions.actions, source=str(dataset.path))
         sizes = transitions.observations.shape[1], transitions.actions.shape[1]
         info = no_environment_info(*sizes, (bounds.low, bounds.high) if bounds else None)
+        require_config_fits(config, info.obs_dim, info.act_dim)
     elif ":" not in spec.environment:
         require(
             dataset.task in (None, spec.environment),
@@ -141,7 +142,6 @@ def gather(spec: RunSpec) -> Materials:
         )
     box: Any = {"action_low": -1.0, "action_high": 1.0}
     validate(transitions, source=spec.dataset, min_rows=config.min_pool_size, **box)
-    require_config_fits(config, info.obs_dim, info.act_dim)
     _try_termination(spec.termination, termination_fn, transitions)
     return Materials(dataset, environments[: config.eval_n_episodes], info, termination_fn)
 

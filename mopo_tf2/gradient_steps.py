@@ -1,6 +1,6 @@
 """Gradient steps: Adam as TF1 or PyTorch has it, and many steps in one compiled call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -54,6 +54,21 @@ def adam(
         optimizer = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=ADAM_EPSILON)
     optimizer.build(variables)
     return optimizer
+
+
+def optimizer_arrays(optimizers: Sequence[keras.optimizers.Optimizer]) -> dict[str, np.ndarray]:
+    """Return every variable of ``optimizers`` by its name in checkpoints."""
+    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
+    return {f"adam/{i}": variable.numpy() for i, variable in enumerate(variables)}
+
+
+def load_optimizers(
+    optimizers: Sequence[keras.optimizers.Optimizer], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Assign what ``optimizer_arrays`` returned; KeyError if one is missing."""
+    variables = [variable for optimizer in optimizers for variable in optimizer.variables]
+    for i, variable in enumerate(variables):
+        variable.assign(arrays[f"adam/{i}"])
 
 
 def tf_values(variables: Sequence[keras.Variable]) -> list[tf.Variable]:

@@ -63,6 +63,13 @@ def set_state(random_state: np.random.RandomState, key: np.ndarray, values: dict
     )
 
 
+def random_state_from(key: np.ndarray, values: dict[str, Any]) -> np.random.RandomState:
+    """Return a new random state that stands where ``state_of`` was called."""
+    random_state = np.random.RandomState()
+    set_state(random_state, key, values)
+    return random_state
+
+
 def spawn_seeds(seed: int, count: int) -> list[int]:
     """Return ``count`` integer seeds derived from ``seed``: one per layer or member."""
     return [int(child) for child in np.random.SeedSequence(seed).generate_state(count)]

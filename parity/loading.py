@@ -203,17 +203,21 @@ def compare_layers(
         yield compare(recording, f"{prefix}/{i}", weight, rung, group)
 
 
-def compare_initial(recording: Recording, name: str, weight: np.ndarray) -> Iterator[Comparison]:
-    """Compare shape and law of initial weights with ``shapes/NAME`` and a sample ``initial/NAME``.
+def compare_initial(recording: Recording, networks: Mapping[str, Any]) -> Iterator[Comparison]:
+    """Compare the initial weights of Keras networks with those recorded under their names.
 
-    Leading axes that were not recorded, of ensembles, are left out of the shape.
+    Shapes with ``shapes/NAME/I``, laws with the sample ``initial/NAME/I``. Leading axes that were
+    not recorded, of ensembles, are left out of the shape.
     """
-    shape, sample = recording[f"shapes/{name}"], recording[f"initial/{name}"]
-    ours = np.array(weight.shape[-len(shape) :])
-    yield compare(recording, f"shapes/{name}", ours, "exact", PARAMETERS)
-    p_value = scipy.stats.ks_2samp(sample, weight.ravel()).pvalue
-    test = "Kolmogorov-Smirnov"
-    yield same_law(p_value, "initial weights", f"initial/{name}", test, sample.size)
+    for network, layers in networks.items():
+        for i, weight in enumerate(layers.get_weights()):
+            name = f"{network}/{i}"
+            shape, sample = recording[f"shapes/{name}"], recording[f"initial/{name}"]
+            ours = np.array(weight.shape[-len(shape) :])
+            yield compare(recording, f"shapes/{name}", ours, "exact", PARAMETERS)
+            p_value = scipy.stats.ks_2samp(sample, weight.ravel()).pvalue
+            test = "Kolmogorov-Smirnov"
+            yield same_law(p_value, "initial weights", f"initial/{name}", test, sample.size)
 
 
 def hidden_sizes(recording: Recording) -> tuple[int, ...]:

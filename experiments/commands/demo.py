@@ -85,8 +85,7 @@ def _show(folder: Any, data: Path) -> None:
     print(f"the data: return {levels['mean']:.0f} on average, {levels['best']:.0f} at best")
     print(f"learning curve, with these as lines: {curve}", flush=True)
     try:
-        episode = {name: numbers[name] for name in ("environment", "physics", "reset_seed")}
-        film(episode, actions, folder.path / "film.mp4")
+        film(numbers, actions, folder.path / "film.mp4")
         print(f"film of an episode: {folder.path / 'film.mp4'}")
     except (InputError, OSError) as error:
         print(f"no film: {error}")

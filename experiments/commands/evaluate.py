@@ -60,8 +60,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if video is None:
         return 0
     try:
-        episode = {name: numbers[name] for name in ("environment", "physics", "reset_seed")}
-        frames = film(episode, actions, video)
+        frames = film(numbers, actions, video)
     except (InputError, OSError) as error:  # the evaluation is not lost
         print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
         return 1

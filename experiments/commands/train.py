@@ -33,7 +33,9 @@ def add_parsers(commands: Any) -> None:
     add("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
     parser = add_command(commands, train_model, epilog=_fields)
     _add_run_options(parser)
-    parser.add_argument("--resume", action="store_true", help="start the ensemble in --out again")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the ensemble in --out from its checkpoint"
+    )
 
 
 def _fields() -> str:

@@ -60,14 +60,14 @@ class Snapshots:
         return self.epochs_since_update > self._max_epochs_since_update
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the best weights, their epochs and losses by name, not copied."""
-        best = {f"best/{i}": value for i, value in enumerate(self._best)}
-        return {"epochs": self.epochs, "losses": self.losses, **best}
+        """Return the best weights, their epochs and losses by their names in checkpoints."""
+        best = {f"snapshots/best/{i}": value for i, value in enumerate(self._best)}
+        return {"snapshots/epochs": self.epochs, "snapshots/losses": self.losses, **best}
 
     def load(self, arrays: dict[str, np.ndarray], epochs_since_update: int) -> None:
         """Continue with what ``arrays`` returned, and the epochs since an improvement."""
-        self.epochs, self.losses = arrays["epochs"], arrays["losses"]
-        self._best = [arrays[f"best/{i}"] for i in range(len(self._best))]
+        self.epochs, self.losses = arrays["snapshots/epochs"], arrays["snapshots/losses"]
+        self._best = [arrays[f"snapshots/best/{i}"] for i in range(len(self._best))]
         self.epochs_since_update = epochs_since_update
 
     def restore(self) -> None:

@@ -12,9 +12,15 @@ from mopo_tf2.config import EnsembleConfig
 from mopo_tf2.dynamics.ensemble import GaussianEnsemble
 from mopo_tf2.dynamics.snapshots import Snapshots, select_elites
 from mopo_tf2.errors import DivergenceError, InputError
-from mopo_tf2.gradient_steps import CompiledSteps, adam, tf_values
+from mopo_tf2.gradient_steps import (
+    CompiledSteps,
+    adam,
+    load_optimizers,
+    optimizer_arrays,
+    tf_values,
+)
 from mopo_tf2.progress import NoProgress, Progress
-from mopo_tf2.seeding import set_state, state_of
+from mopo_tf2.seeding import random_state_from, state_of
 from mopo_tf2.types import Transitions
 
 _EVALUATION_CHUNK = 4096
@@ -227,8 +233,7 @@ class EnsembleTrainer:
         """Draw split and bootstraps, or only repeat the split of the training that was loaded."""
         config = self.config
         if self._schedule is not None:
-            repeated = np.random.RandomState()
-            set_state(repeated, *self._schedule.split_state)
+            repeated = random_state_from(*self._schedule.split_state)
             return split_holdout(repeated, inputs, targets, config), self._schedule
         split_state = state_of(random_state)
         split = split_holdout(random_state, inputs, targets, config)
@@ -254,10 +259,12 @@ class EnsembleTrainer:
         """
         if self._schedule is None:
             return {}
-        adam_state = {f"adam/{i}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
-        snapshots = {f"snapshots/{k}": v for k, v in self._schedule.snapshots.arrays().items()}
-        key, _ = self._schedule.split_state
-        return {"indices": self._schedule.indices, "split": key, **adam_state, **snapshots}
+        return {
+            "indices": self._schedule.indices,
+            "split": self._schedule.split_state[0],
+            **optimizer_arrays([self.optimizer]),
+            **self._schedule.snapshots.arrays(),
+        }
 
     def counters(self) -> dict[str, Any]:
         """Return the plain values that belong to ``arrays``."""
@@ -272,14 +279,9 @@ class EnsembleTrainer:
 
     def load(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
         """Let ``train`` continue what ``arrays`` and ``counters`` describe."""
-        for i, variable in enumerate(self.optimizer.variables):
-            variable.assign(arrays[f"adam/{i}"])
+        load_optimizers([self.optimizer], arrays)
         snapshots = self._new_snapshots()
-        prefix = "snapshots/"
-        snapshots.load(
-            {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)},
-            counters["epochs_since_update"],
-        )
+        snapshots.load(arrays, counters["epochs_since_update"])
         self._schedule = Schedule(
             arrays["indices"],
             snapshots,

@@ -466,9 +466,7 @@ def _replay_defaults(recording: Recording) -> Iterator[Comparison]:
         "rewards": morel.ensemble.reward_network,
         "baseline": morel.baseline.network,
     }
-    for name, network in networks.items():
-        for i, weight in enumerate(network.get_weights()):
-            yield from compare_initial(recording, f"{name}/{i}", weight)
+    yield from compare_initial(recording, networks)
 
 
 CASES = [

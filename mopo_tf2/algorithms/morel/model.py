@@ -13,10 +13,16 @@ from mopo_tf2.chunks import map_in_chunks
 from mopo_tf2.dynamics.termination import checked_terminals
 from mopo_tf2.dynamics.training import format_samples, shuffle_rows
 from mopo_tf2.errors import DivergenceError, InputError
-from mopo_tf2.gradient_steps import CompiledSteps, adam, minimise
+from mopo_tf2.gradient_steps import (
+    CompiledSteps,
+    adam,
+    load_optimizers,
+    minimise,
+    optimizer_arrays,
+)
 from mopo_tf2.networks.feedforward import Feedforward
 from mopo_tf2.progress import NoProgress, Progress
-from mopo_tf2.seeding import set_state, spawn_seeds, state_of
+from mopo_tf2.seeding import random_state_from, spawn_seeds, state_of
 from mopo_tf2.types import TerminationFn, Transitions
 
 SHORTEST_TRUNCATED = 4
@@ -258,8 +264,8 @@ class ResidualTrainer:
             unknown = np.full((len(self._parts), self.ensemble.num_networks), np.nan, np.float32)
             schedule = _Schedule(unknown, 0, state_of(random_state))
         else:  # The split is repeated; the random state is past it.
-            schedule, splitting = self._schedule, np.random.RandomState()
-            set_state(splitting, *schedule.split_state)
+            schedule = self._schedule
+            splitting = random_state_from(*schedule.split_state)
         order = splitting.permutation(len(inputs))
         held, kept = order[:count], order[count:]
         if not len(kept):
@@ -295,10 +301,9 @@ class ResidualTrainer:
         """See ``EnsembleTrainer.arrays``."""
         if self._schedule is None:
             return {}
-        saved = {"losses": self._schedule.losses, "split": self._schedule.split_state[0]}
-        for i, variable in enumerate(self._adam_variables):
-            saved[f"adam/{i}"] = variable.numpy()
-        return saved
+        split, _ = self._schedule.split_state
+        optimizers = optimizer_arrays(self._optimizers)
+        return {"losses": self._schedule.losses, "split": split, **optimizers}
 
     def counters(self) -> dict[str, Any]:
         """See ``EnsembleTrainer.counters``."""
@@ -308,14 +313,9 @@ class ResidualTrainer:
 
     def load(self, arrays: dict[str, np.ndarray], counters: dict[str, Any]) -> None:
         """See ``EnsembleTrainer.load``."""
-        for i, variable in enumerate(self._adam_variables):
-            variable.assign(arrays[f"adam/{i}"])
+        load_optimizers(self._optimizers, arrays)
         split_state = arrays["split"], counters["split"]
         self._schedule = _Schedule(arrays["losses"], counters["epoch"], split_state)
-
-    @property
-    def _adam_variables(self) -> list[Any]:
-        return [variable for optimizer in self._optimizers for variable in optimizer.variables]
 
     def _train_epoch(
         self,
