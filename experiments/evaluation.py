@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from mopo_tf2.types import FloatArray
 from .display import number, steps
 from .run_folder import RunFolder, put_model
 from .run_spec import require_named
+
+if TYPE_CHECKING:
+    from mopo_tf2.dynamics.model_env import ModelEnvironment
 
 Numbers = dict[str, Any]
 _SCORE = "evaluation/normalized-score"
@@ -117,16 +120,7 @@ def fitted_q_of_run(
     folder = RunFolder(run)
     about, spec = folder.policy_metadata(), folder.spec
     config = FittedQConfig(**{"discount": spec.algorithm.policy_discount, **settings})
-    data = load_dataset(
-        dataset or spec.dataset,
-        next_observations=spec.algorithm.next_observations,  # type: ignore[arg-type]
-        obs_dim=about["obs_dim"],
-        act_dim=about["act_dim"],
-        max_size=spec.algorithm.pool_max_size,
-    )
-    recorded = folder.recorded.get("dataset", {})
-    _require_same_bounds(recorded.get("action_bounds"), data)
-    changed = not dataset and recorded.get("sha256") not in (None, data.sha256)
+    data, changed = data_of_run(folder, dataset)
     numbers = {"run": str(run), "epoch": about.get("epoch", "unknown"), "seed": seed}
     use_device()
     from mopo_tf2.algorithms.fitted_q import fitted_q_evaluation  # after the errors of input
@@ -145,6 +139,29 @@ def fitted_q_of_run(
     return {**numbers, **dataclasses.asdict(found)}
 
 
+def data_of_run(folder: RunFolder, dataset: str | None) -> tuple[Dataset, bool]:
+    """Return a run's data, or other data of its task, and whether its own have changed since.
+
+    Args:
+        folder: the run; it has a policy.
+        dataset: data other than the run's own, or None.
+
+    Raises:
+        InputError: if the run or the data cannot be read, or do not fit each other.
+    """
+    about, spec = folder.policy_metadata(), folder.spec
+    data = load_dataset(
+        dataset or spec.dataset,
+        next_observations=spec.algorithm.next_observations,  # type: ignore[arg-type]
+        obs_dim=about["obs_dim"],
+        act_dim=about["act_dim"],
+        max_size=spec.algorithm.pool_max_size,
+    )
+    recorded = folder.recorded.get("dataset", {})
+    _require_same_bounds(recorded.get("action_bounds"), data)
+    return data, not dataset and recorded.get("sha256") not in (None, data.sha256)
+
+
 def _require_same_bounds(trained: Mapping[str, Any] | None, data: Dataset) -> None:
     """Refuse data whose -1 and 1 mean something else than those of the run."""
     source, bounds = data.path or Path(data.name), data.action_bounds
@@ -158,25 +175,39 @@ def _require_same_bounds(trained: Mapping[str, Any] | None, data: Dataset) -> No
 
 def _in_the_model(folder: RunFolder, data: Dataset, episodes: int, seed: int) -> Numbers | None:
     from mopo_tf2.algorithms.model_evaluation import evaluate_in_model, model_return_statistics
-    from mopo_tf2.dynamics.ensemble import GaussianEnsemble
-    from mopo_tf2.dynamics.model_env import ModelEnvironment
-    from mopo_tf2.dynamics.termination import find_termination_fn
 
-    config, (policy, about) = folder.spec.algorithm, folder.load_policy()
+    config, (policy, _) = folder.spec.algorithm, folder.load_policy()
     if not isinstance(config, MOPOConfig) or not folder.has_model:
         return None
-    ensemble = GaussianEnsemble(about["obs_dim"], about["act_dim"], config.ensemble)
-    put_model(folder, ensemble)
-    environment = ModelEnvironment(
-        *(ensemble, find_termination_fn(folder.spec.termination)),
-        penalty_coeff=config.penalty_coeff,
-        penalty_learned_var=config.penalty_learned_var,
-        chunk_size=episodes,
-    )
+    environment, _ = model_of_run(folder, config.penalty_coeff, episodes)
     horizon = config.model_eval_horizon or config.max_path_length
     args = environment, policy.acting(episodes, seed), data.transitions
     result = evaluate_in_model(*args, episodes=episodes, horizon=horizon, seed=seed)
     return {"horizon": horizon, **model_return_statistics(result)}
+
+
+def model_of_run(
+    folder: RunFolder, penalty_coeff: float, chunk_size: int
+) -> "tuple[ModelEnvironment, float]":
+    """Return a run's model with the given penalty, and its hold-out loss, nan if unknown.
+
+    InputError as ``put_model``. The run is one of MOPO or its variants.
+    """
+    from mopo_tf2.dynamics.ensemble import GaussianEnsemble
+    from mopo_tf2.dynamics.model_env import ModelEnvironment
+    from mopo_tf2.dynamics.termination import find_termination_fn
+
+    config: Any = folder.spec.algorithm
+    about = folder.policy_metadata()
+    ensemble = GaussianEnsemble(about["obs_dim"], about["act_dim"], config.ensemble)
+    loss = put_model(folder, ensemble)
+    environment = ModelEnvironment(
+        *(ensemble, find_termination_fn(folder.spec.termination)),
+        penalty_coeff=penalty_coeff,
+        penalty_learned_var=config.penalty_learned_var,
+        chunk_size=chunk_size,
+    )
+    return environment, loss
 
 
 def to_json(numbers: Numbers) -> str:

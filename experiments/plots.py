@@ -53,7 +53,7 @@ _MEAN: dict[str, Any] = {"linewidth": 1.9, "markersize": 4.5}
 _SEED: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.6}
 _PUBLISHED: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.2}
 _END: dict[str, Any] = {"linestyle": "none", "marker": "x", "markersize": 5.5, "zorder": 30}
-_RC: Any = {
+RC: Any = {
     "text.parse_math": False,  # Dollar signs in names of files are no formulas.
     "legend.frameon": False,
     "legend.handlelength": 4.5,  # Two periods of the longest dashes.
@@ -285,7 +285,7 @@ def diagnostics_pages(panels: Sequence[Panel]) -> list[Page]:
 
 def save(pages: Sequence[Page], out: Any, file_format: str, look: Look) -> None:
     """Draw ``pages`` to a path or binary file: as pages of a PDF, else one below the other."""
-    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
         # Letters that the font lacks are empty boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         if file_format == "pdf":

@@ -1,6 +1,7 @@
-"""Start states and discounted returns of the episodes in a dataset."""
+"""Start states, lengths and discounted returns of the episodes in a dataset."""
 
 import numpy as np
+import numpy.typing as npt
 
 from mopo_tf2.types import BoolArray, FloatArray, Transitions
 
@@ -17,6 +18,18 @@ def episode_starts(transitions: Transitions) -> BoolArray:
     led_here = (transitions.next_observations[:-1] == transitions.observations[1:]).all(axis=1)
     goes_on = led_here & ~np.asarray(transitions.terminals)[:-1, 0]
     return np.concatenate(([True], ~goes_on))
+
+
+def rows_left(transitions: Transitions) -> npt.NDArray[np.int64]:
+    """Return [B] int64: the rows from each row to the end of its episode, that row included.
+
+    Args:
+        transitions: B rows in order of time.
+    """
+    starts = episode_starts(transitions)
+    first_rows = np.flatnonzero(starts)
+    ends = np.append(first_rows[1:], len(starts))
+    return ends[np.cumsum(starts) - 1] - np.arange(len(starts))
 
 
 def logged_returns(transitions: Transitions, discount: float) -> FloatArray:

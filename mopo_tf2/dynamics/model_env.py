@@ -35,6 +35,19 @@ class ModelStep(NamedTuple):
     stds: np.ndarray
 
 
+class MemberPredictions(NamedTuple):
+    """What each of E members predicts for B state-action pairs.
+
+    means:     [B, E, 1 + O] float32, mean of (reward, next observation).
+    stds:      [B, E, 1 + O] float32, its stddev.
+    penalties: [B, 1] float32, u(s, a); zeros without a penalty.
+    """
+
+    means: np.ndarray
+    stds: np.ndarray
+    penalties: np.ndarray
+
+
 def draw_noise(
     random_state: np.random.RandomState, ensemble: GaussianEnsemble, rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -88,6 +101,7 @@ class ModelEnvironment:
         self.chunk_size = chunk_size
         self._sampled = tf.function(self._sample, jit_compile=True)
         self._averaged = tf.function(self._average, jit_compile=True)
+        self._members = tf.function(self._predict_by_row, jit_compile=True)
 
     def step(
         self,
@@ -131,6 +145,22 @@ class ModelEnvironment:
         terminals = checked_terminals(self.termination_fn, observations, actions, next_observations)
         rewards = raw_rewards - self.penalty_coeff * penalties
         return ModelStep(next_observations, rewards, terminals, raw_rewards, penalties, means, stds)
+
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> MemberPredictions:
+        """Return every member's prediction, the elites' and the others'.
+
+        Args:
+            observations: [B, O] float32 or float64.
+            actions: [B, A] float32.
+        """
+        states = [observations.astype(np.float64), actions.astype(np.float32)]
+        return MemberPredictions(*map_in_chunks(self._members, states, self.chunk_size))
+
+    def _predict_by_row(
+        self, observations: tf.Tensor, actions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        means, stds, penalties = self._predict(observations, actions)
+        return tf.transpose(means, [1, 0, 2]), tf.transpose(stds, [1, 0, 2]), penalties
 
     def _predict(
         self, observations: tf.Tensor, actions: tf.Tensor

@@ -62,6 +62,15 @@ def format_samples(transitions: Transitions) -> tuple[np.ndarray, np.ndarray]:
     return inputs, np.concatenate([transitions.rewards, deltas], axis=-1)
 
 
+def holdout_rows(
+    random_state: np.random.RandomState, rows: int, config: EnsembleConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the held-out ones of ``rows`` indices and the others; see ``split_holdout``."""
+    count = min(int(rows * config.model_holdout_ratio), config.model_max_holdout)
+    permutation = random_state.permutation(rows)
+    return permutation[:count], permutation[count:]
+
+
 def split_holdout(
     random_state: np.random.RandomState,
     inputs: np.ndarray,
@@ -72,9 +81,7 @@ def split_holdout(
 
     Original: mopo/models/bnn.py:BNN.train
     """
-    count = min(int(len(inputs) * config.model_holdout_ratio), config.model_max_holdout)
-    permutation = random_state.permutation(len(inputs))
-    held, kept = permutation[:count], permutation[count:]
+    held, kept = holdout_rows(random_state, len(inputs), config)
     return HoldoutSplit(inputs[kept], targets[kept], inputs[held], targets[held])
 
 
