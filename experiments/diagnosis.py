@@ -120,7 +120,7 @@ def _subject(
 ) -> tuple[Subject, Dataset, bool]:
     """Load everything that is compared; return also the data that are checked."""
     spec = folder.spec
-    config = _require_gaussian_model(spec, folder)
+    config = require_gaussian_model(folder)
     about = folder.policy_metadata()
     require_named({name: getattr(spec, name) for name in CODE_FIELDS}, named, folder.path)
     dataset, changed = data_of_run(folder, None)
@@ -142,7 +142,13 @@ def _subject(
     return subject, other or dataset, changed
 
 
-def _require_gaussian_model(spec: RunSpec, folder: RunFolder) -> MOPOConfig:
+def require_gaussian_model(folder: RunFolder) -> MOPOConfig:
+    """Return the configuration of a run whose model is an ensemble of Gaussian networks.
+
+    Raises:
+        InputError: if the run has another model or none, or cannot be read.
+    """
+    spec = folder.spec
     config = spec.algorithm
     if not isinstance(config, MOPOConfig):
         raise InputError(
@@ -234,7 +240,7 @@ def _open_loop(
         chosen = random_state.permutation(len(left))
         horizon = int(min(horizon, np.sort(left)[::-1][:_STRETCHES][-1]))
     begins = chosen[left[chosen] >= horizon][:count]
-    with steps("open loop", horizon) as report:
+    with steps("open loop", horizon, 2) as report:
         found = open_loop(subject.model, data, begins, horizon, random_state, report)
     stds = subject.stds
     errors, coefficient = np.abs(found.errors[:, :, 1:]) / stds[1:], subject.config.penalty_coeff
@@ -290,7 +296,7 @@ def _policy(
     own, config = subject.own, subject.config
     policy = subject.folder.load_policy()[0].acting(min(count, _CHUNK))
     starts = own.observations[random_state.randint(0, len(own.rewards), count)]
-    with steps("rollouts of the policy", horizon) as report:
+    with steps("rollouts of the policy", horizon, 2) as report:
         rollouts = policy_rollouts(subject.model, policy, starts, horizon, random_state, report)
     horizon = int(rollouts.taken.any(axis=1).sum())
     rollouts = type(rollouts)(*(column[:horizon] for column in rollouts))
@@ -357,7 +363,7 @@ def _true_errors(
     few = rollouts.taken[:, :_SIMULATED]
     finite = few & np.isfinite(rollouts.observations[:, :_SIMULATED]).all(axis=2)
     errors, groups = np.full(few.shape, np.nan), np.tile(np.arange(few.shape[1]), (len(few), 1))
-    with steps("simulator", len(few)) as report:
+    with steps("simulator", len(few), 2) as report:
         for step, which in enumerate(finite):
             states = rollouts.observations[step, : len(which)][which]
             actions = rollouts.actions[step, : len(which)][which]
@@ -502,21 +508,21 @@ def _open_loop_lines(numbers: Numbers) -> list[str]:
     found = numbers["open_loop"]
     horizon = len(found["covered"])
     columns = {
-        "median": found["error"][0],
-        "90 %": found["error"][1],
-        "within samples": _percent(found["covered"]),
-        "reward: median": found["reward_error"][0],
-        "reward: 90 %": found["reward_error"][1],
-        "penalized: median": found["penalized_error"][0],
-        "penalized: 90 %": found["penalized_error"][1],
-        "at most real": _percent(found["penalized_below"]),
+        "error": found["error"][0],
+        "error 90 %": found["error"][1],
+        "in samples": _percent(found["covered"]),
+        "reward": found["reward_error"][0],
+        "reward 90 %": found["reward_error"][1],
+        "penalized": found["penalized_error"][0],
+        "penal. 90 %": found["penalized_error"][1],
+        "below real": _percent(found["penalized_below"]),
     }
     title = (
-        f"Open loop: {found['stretches']:,} stretches of {horizon} real actions; errors in "
-        "standard deviations of the data"
+        f"Open loop: {found['stretches']:,} stretches of {horizon} real actions; median and 90 % "
+        "of the errors, in standard deviations of the data"
     )
     index = [f"step {step}" for step in range(1, horizon + 1)]
-    return [title, _table(columns, index), "Honest samples hold 90 % of the real values."]
+    return [title, _table(columns, index), "Samples of a right model hold 90 % of the real values."]
 
 
 def _penalty_line(found: Numbers) -> str:

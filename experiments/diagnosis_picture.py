@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from mopo_tf2.configs.methods import TITLES
 from mopo_tf2.files import replacing
@@ -19,14 +19,15 @@ from .plots import RC, STYLES
 
 _BLUE, _ORANGE, _GREEN = (STYLES[name][0] for name in ("mopo", "mbpo", "sac"))
 _THIN: dict[str, Any] = {"color": "grey", "linewidth": 0.6, "alpha": 0.6}
-_LETTERS = 175  # Of a line below the panels.
+_LETTERS = 165  # Of a line below the panels.
+_RC = {**RC, "legend.handlelength": 2.0, "legend.fontsize": 7.5}
 
 
 def draw_diagnosis(numbers: Numbers, out: Path) -> None:
     """Draw a result of ``diagnosis.diagnose_run`` to the PNG ``out``, atomically."""
     advice = textwrap.fill(numbers["advice"], _LETTERS)
     height = 7.4 + 0.17 * (advice.count("\n") + 1)
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(11.0, height), layout="constrained")
         panels = figure.subplots(2, 3)
         title = f"{numbers['run']}: {TITLES[numbers['method']]}, epoch {numbers['epoch']}"
@@ -75,12 +76,12 @@ def _open_loop(axes: Axes, numbers: Numbers) -> None:
     axes.plot(at, found["error_by_column"][0], **_THIN)
     axes.plot(at, found["error"][0], color=_BLUE, label="error, median")
     axes.plot(at, found["error"][1], color=_BLUE, linestyle="--", label="error, 90 %")
-    axes.plot(at, found["covered"], color=_GREEN, marker=".", label="within samples (0.9 is right)")
+    axes.plot(at, found["covered"], color=_GREEN, marker=".", label="within samples")
     axes.axhline(0.9, color=_GREEN, linewidth=0.8, linestyle=":")
     _mark_h(axes, numbers)
     axes.set(title="Open loop along real actions", ylabel="std of the data; share")
-    axes.set_ylim(bottom=0.0)
-    axes.legend()
+    axes.set_ylim(0.0, 1.25 * max(1.0, float(np.max(found["error"]))))
+    axes.legend(loc="upper left", ncols=2)
 
 
 def _penalty(axes: Axes, numbers: Numbers) -> None:
@@ -91,26 +92,30 @@ def _penalty(axes: Axes, numbers: Numbers) -> None:
     axes.axline((1e-9, 1e-9), (1.0, 1.0), color="black", linewidth=0.8, linestyle=":")
     if positive:
         axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+            axis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
     low, high = penalties.min(), penalties.max()
     axes.set_xlim(low * 0.9, high * 1.1 + 1e-9)
     axes.set_ylim(max(np.quantile(errors, 0.002), 1e-9) * 0.8, errors.max() * 1.25)
     interval = found["correlation"]
-    title = "Penalty and error: Spearman {value:.2f} [{low:.2f}, {high:.2f}]".format(**interval)
+    title = "Penalty and error: rho {value:.2f} [{low:.2f}, {high:.2f}]".format(**interval)
     by = "by the simulator" if found["by"] == "simulator" else "on the checked rows"
     axes.set(title=title, xlabel="penalty u", ylabel=f"true error |mean s' - s'|, {by}")
 
 
 def _policy(axes: Axes, numbers: Numbers) -> None:
     found = numbers["policy"]
-    axes.set_title("The policy's rollouts: outside the data?")
+    axes.set_title("The policy's rollouts: how far out?")
     if found is None:
         _say_untrained(axes)
         return
     at = np.arange(1, len(found["outside"]) + 1)
+    highest = float(np.max([found["outside"], found["pairs_outside"]]))
     axes.plot(at, found["outside"], color=_BLUE, marker="o", label="states outside")
     axes.plot(at, found["pairs_outside"], color=_GREEN, linestyle="--", label="(s, a) outside")
-    axes.set(ylabel="share", ylim=(0.0, max(0.1, 1.1 * np.max(found["pairs_outside"]))))
-    axes.set_ylim(top=max(axes.get_ylim()[1], 1.1 * np.max(found["outside"])))
+    axes.set(ylabel="share", ylim=(0.0, max(0.1, 1.25 * highest)))
     if "true_error" in found and numbers["penalty"]["error_on_data"]:
         other = axes.twinx()
         growth = found["true_error"][0] / numbers["penalty"]["error_on_data"]
@@ -139,7 +144,8 @@ def _reward(axes: Axes, numbers: Numbers) -> None:
     axes.annotate(said, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=7.5)
     axes.set_title("Where the reward comes from", pad=15)
     axes.set_ylabel("reward per step")
-    axes.legend()
+    axes.margins(y=0.2)
+    axes.legend(loc="upper left", ncols=2)
 
 
 def _mark_h(axes: Axes, numbers: Numbers) -> None:

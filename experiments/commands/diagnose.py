@@ -12,7 +12,7 @@ _EPILOG = """reading the answer:
   in 90 %        share of real values in the model's central 90 % intervals. Less than 90 %: the
                  model is too sure, and the penalty, which is made of these deviations, too small.
   error/std      size of the errors in predicted standard deviations; 1 is right.
-  within samples after k steps without looking: share of real values among 19 sampled paths; 90 %
+  in samples     after k steps without looking: share of real values among 19 sampled paths; 90 %
                  is right. Rollouts should not be longer than that holds.
   Spearman       whether the penalty is large where the model errs. Noise limits it: compare it
                  with the value that right distributions would give.
@@ -56,13 +56,14 @@ def diagnose(options: argparse.Namespace) -> int:
 
     out = options.run if options.out is None else options.out
     require(out.suffix in ("", ".png") or out.is_dir(), f"--out expects .png, got {out}.")
-    require(options.run.is_dir(), f"expected a run folder {options.run}, found none.")
     picture = out if out.suffix == ".png" else out / "diagnosis.png"
-    from ..diagnosis import diagnose_run, text
+    from ..diagnosis import diagnose_run, require_gaussian_model, text
     from ..evaluation import to_json
+    from ..run_folder import RunFolder
 
     named = {name: getattr(options, name) for name in CODE_FIELDS}
     chosen = {"rows": options.rows, "seed": options.seed, "named": named}
+    require_gaussian_model(RunFolder(options.run))
     ensure_writable_folder(picture.parent)
     numbers = diagnose_run(options.run, options.data, **chosen)
     from ..diagnosis_picture import draw_diagnosis

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mopo_tf2.data.starts import episode_starts
+from mopo_tf2.data.starts import episode_starts, rows_left
 from mopo_tf2.types import Transitions
 
 
@@ -23,3 +23,9 @@ def test_after_a_terminal_row_an_episode_begins():
     # the successor of a terminal row is the first observation of the next episode.
     data = transitions([1, 2, 3], [2, 3, 4], [0, 1, 0])
     assert episode_starts(data).tolist() == [True, False, True]
+
+
+def test_rows_are_counted_to_the_end_of_their_episode():
+    data = transitions([1, 2, 3, 7, 8], [2, 3, 4, 8, 9], [0, 0, 0, 0, 0])
+    assert rows_left(data).tolist() == [3, 2, 1, 2, 1]
+    assert rows_left(transitions([1, 2, 3], [2, 3, 4], [0, 1, 0])).tolist() == [2, 1, 1]
