@@ -118,17 +118,18 @@ def noisy():
     config = EnsembleConfig(
         num_networks=3,
         num_elites=2,
-        hidden_dim=32,
-        num_hidden_layers=2,
-        weight_decays=(0.0, 0.0, 0.0),
-        model_max_epochs=25,
-        model_max_epochs_since_update=25,  # The squared error has settled before the noise is learned.
-        model_steps_per_call=75,
-        model_batch_size=64,
+        hidden_dim=16,
+        num_hidden_layers=1,
+        weight_decays=(0.0, 0.0),
+        # The squared error, by which held-out rows choose an epoch, settles before the noise.
+        model_holdout_ratio=0.0,
+        model_max_epochs=20,
+        model_steps_per_call=79,
+        model_batch_size=256,
         model_lr=5e-3,
     )
     ensemble = GaussianEnsemble(1, 1, config)
-    EnsembleTrainer(ensemble).train(rows(6_000), np.random.RandomState(1))
+    EnsembleTrainer(ensemble).train(rows(20_000), np.random.RandomState(1))
     environment = ModelEnvironment(ensemble, find_termination_fn("never"), penalty_coeff=1.0)
     return environment, rows(2_000)
 
