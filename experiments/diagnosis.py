@@ -101,6 +101,7 @@ def diagnose_run(
     numbers |= {"dataset_changed": changed, "rows": len(chosen.chosen), "source": chosen.source}
     numbers |= {"trained_on": chosen.trained_on, "rollout_length": config.rollout_length}
     numbers |= {"penalty_coeff": config.penalty_coeff, "names": subject.names}
+    numbers["learned_std"] = config.penalty_learned_var
     numbers["calibration"] = _calibration(subject, checked)
     numbers["open_loop"] = _open_loop(subject, horizon, rows, random_state)
     numbers["penalty"] = _penalty_on_rows(subject, checked, random_state)
@@ -432,6 +433,7 @@ def findings(numbers: Numbers) -> Findings:
         data_stds=calibrated["data_std"],
         rollout_length=h,
         penalty_coeff=numbers["penalty_coeff"],
+        learned_std=numbers["learned_std"],
         open_errors=opened["error"][0],
         open_coverage=opened["covered"],
         correlation=calibration.RankCorrelation(**penalty["correlation"]),

@@ -27,7 +27,8 @@ class CheckedRows(NamedTuple):
     means:     [N, K, 1 + O] float32, predicted by each of K elites.
     stds:      [N, K, 1 + O] float32.
     penalties: [N] float32, u(s, a).
-    variances: [1 + O] float64, mean over rows and members of the predicted variance.
+    variances: [1 + O] float64, what u is made of, mean over rows: the members' predicted variance,
+               or the variance of their means if u is their disagreement.
     """
 
     values: FloatArray
@@ -63,7 +64,11 @@ def check_rows(environment: ModelEnvironment, rows: Transitions) -> CheckedRows:
     predicted = environment.predict(rows.observations, rows.actions)
     elites = environment.ensemble.elites
     values = np.concatenate([rows.rewards, rows.next_observations], axis=1).astype(np.float64)
-    variances = np.square(predicted.stds, dtype=np.float64).mean(axis=(0, 1))
+    if environment.penalty_learned_var:
+        variances = np.square(predicted.stds, dtype=np.float64).mean(axis=(0, 1))
+    else:
+        variances = predicted.means.var(axis=1, dtype=np.float64).mean(axis=0)
+        variances[0] = 0.0  # The disagreement leaves the reward out.
     return CheckedRows(
         *(values, predicted.means[:, elites], predicted.stds[:, elites]),
         *(predicted.penalties[:, 0], variances),

@@ -39,6 +39,7 @@ class Findings:
     data_stds:       [D], standard deviations of the data.
     rollout_length:  h.
     penalty_coeff:   lambda.
+    learned_std:     whether u is the predicted standard deviation, not the disagreement.
     open_errors:     [H], median open-loop error, standard deviations of the data.
     open_coverage:   [H], share of real values within the sampled paths; 0.9 if these are right.
     correlation:     of u with the true error.
@@ -62,6 +63,7 @@ class Findings:
     data_stds: FloatArray
     rollout_length: int
     penalty_coeff: float
+    learned_std: bool = True
     open_errors: FloatArray
     open_coverage: FloatArray
     correlation: RankCorrelation
@@ -101,8 +103,8 @@ def too_narrow(found: Findings) -> str:
         "large as predicted."
     )
     if not narrow.mean() > 0.5:
-        return f"{text} Give the model more data, above all of these columns' rare values."
-    if found.penalty_coeff == 0.0:
+        return f"{text} The penalty is too small where they matter: give the model more data."
+    if found.penalty_coeff == 0.0 or not found.learned_std:
         return f"{text} Give the model more data."
     coefficient = f"{ratio * found.penalty_coeff:.2g}"
     return f"{text} The penalty is too small by the same factor: try penalty_coeff={coefficient}."
@@ -112,7 +114,8 @@ def too_wide(found: Findings) -> str:
     """Find predicted standard deviations that are far too large in most dimensions."""
     ratio = float(np.nanmedian(found.ratios))
     wide = float(np.nanmedian(found.coverage)) > _WIDE and ratio < _WIDE_RATIO
-    if not wide or found.rows < LEAST_ROWS or found.penalty_coeff == 0.0:
+    penalized = found.penalty_coeff > 0.0 and found.learned_std
+    if not wide or found.rows < LEAST_ROWS or not penalized:
         return ""
     return (
         f"The predicted standard deviations are too large: errors are {ratio:.2f} of them. The "
@@ -184,10 +187,10 @@ def blind_penalty(found: Findings) -> str:
         wanted = found.attainable / 2 if found.attainable > 0.2 else -1.0
     if not high < wanted:
         return ""
+    other = ", or try --algorithm mopo-disagreement" if found.learned_std else ""
     return (
         f"The penalty does not tell where the model errs (rank correlation {value:.2f}): another "
-        "penalty_coeff will not help; shorten rollouts, give the model more data, or try "
-        "mopo-disagreement."
+        f"penalty_coeff will not help; shorten rollouts, give the model more data{other}."
     )
 
 

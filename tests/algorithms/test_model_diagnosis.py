@@ -134,6 +134,17 @@ def noisy():
     return environment, rows(2_000)
 
 
+def test_the_parts_of_a_disagreement_are_the_variances_of_the_means(noisy):
+    learned, rows = noisy
+    environment = ModelEnvironment(
+        learned.ensemble, learned.termination_fn, penalty_coeff=1.0, penalty_learned_var=False
+    )
+    few = Transitions(*(column[:50] for column in rows))
+    predicted = learned.predict(few.observations, few.actions)
+    expected = predicted.means[:, :, 1].var(axis=1).mean()
+    assert check_rows(environment, few).variances == pytest.approx([0.0, expected], rel=1e-3)
+
+
 def coverage_of(checked):
     predicted = checked.values, checked.means, checked.stds
     transformed = calibration.probability_integral_transform(*predicted)
