@@ -300,7 +300,7 @@ def _policy(
     with steps("rollouts of the policy", horizon, 2) as report:
         rollouts = policy_rollouts(subject.model, policy, starts, horizon, random_state, report)
     horizon = int(rollouts.taken.any(axis=1).sum())
-    rollouts = type(rollouts)(*(column[:horizon] for column in rollouts))
+    rollouts = rollouts.first(horizon)
     simulator, note = _simulator(subject.folder.spec)
     found: Numbers = {"rollouts": count, "note": note, **_outside(subject, rollouts)}
     if simulator is not None:
@@ -476,7 +476,8 @@ def text(numbers: Numbers) -> str:
 
 def _table(columns: Mapping[str, Any], index: Any) -> str:
     frame = pd.DataFrame(columns, index=index)
-    return frame.map(lambda value: value if isinstance(value, str) else number(value)).to_string()
+    shown = frame.map(lambda value: value if isinstance(value, str) else number(value))
+    return str(shown.to_string())
 
 
 def _percent(values: Any) -> list[str]:

@@ -151,6 +151,11 @@ class PolicyRollouts(NamedTuple):
     taken: BoolArray
     ended: BoolArray
 
+    def first(self, steps: int) -> "PolicyRollouts":
+        """Return the first ``steps`` steps."""
+        columns: list[Any] = [column[:steps] for column in self]
+        return PolicyRollouts(*columns)
+
 
 def policy_rollouts(
     environment: ModelEnvironment,

@@ -29,7 +29,8 @@ def rows_left(transitions: Transitions) -> npt.NDArray[np.int64]:
     starts = episode_starts(transitions)
     first_rows = np.flatnonzero(starts)
     ends = np.append(first_rows[1:], len(starts))
-    return ends[np.cumsum(starts) - 1] - np.arange(len(starts))
+    left: npt.NDArray[np.int64] = ends[np.cumsum(starts) - 1] - np.arange(len(starts))
+    return left
 
 
 def logged_returns(transitions: Transitions, discount: float) -> FloatArray:

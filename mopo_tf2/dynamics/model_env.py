@@ -153,7 +153,7 @@ class ModelEnvironment:
             observations: [B, O] float32 or float64.
             actions: [B, A] float32.
         """
-        states = [observations.astype(np.float64), actions.astype(np.float32)]
+        states: list[np.ndarray] = [observations.astype(np.float64), actions.astype(np.float32)]
         return MemberPredictions(*map_in_chunks(self._members, states, self.chunk_size))
 
     def _predict_by_row(
