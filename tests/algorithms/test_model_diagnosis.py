@@ -17,6 +17,7 @@ from mopo_tf2.dynamics.model_env import MemberPredictions, ModelEnvironment, Mod
 from mopo_tf2.dynamics.termination import find_termination_fn
 from mopo_tf2.dynamics.training import EnsembleTrainer
 from mopo_tf2.evaluation import calibration
+from mopo_tf2.evaluation.model_advice import Findings, advice
 from mopo_tf2.types import Transitions
 
 GAIN, NOISE, STEPS = 0.9, 0.3, 8
@@ -179,3 +180,19 @@ def test_halved_standard_deviations_are_found(noisy):
             variable.assign(variable + halved)
     assert ratios == pytest.approx(2.0, abs=0.3)
     assert shares == pytest.approx(0.59, abs=0.05)  # P(|z| < 1.645 / 2)
+    found = Findings(
+        names=("reward", "state"),
+        rows=2_000,
+        trained_on=False,
+        coverage=shares,
+        ratios=ratios,
+        centers=np.full(2, 0.5),
+        penalty_parts=np.full(2, 0.5),
+        data_stds=np.ones(2),
+        rollout_length=1,
+        penalty_coeff=1.0,
+        open_errors=np.zeros(1),
+        open_coverage=np.ones(1),
+        correlation=calibration.RankCorrelation(0.5, 0.4, 0.6),
+    )
+    assert "standard deviation of reward, state is too small" in advice(found)
