@@ -15,7 +15,7 @@ import shtab
 from mopo_tf2 import __version__
 from mopo_tf2.errors import DivergenceError, InputError, printable
 
-from .commands import data, demo, diagnose, evaluate, results, sweep, tf1, train, view
+from .commands import data, demo, diagnose, evaluate, export, results, sweep, tf1, train, view
 from .film import set_graphics_aside
 
 _EPILOG = """examples:
@@ -120,6 +120,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND")
     # In the order of their use.
-    for family in (train, demo, sweep, evaluate, diagnose, data, results, view, tf1):
+    for family in (train, demo, sweep, evaluate, diagnose, export, data, results, view, tf1):
         family.add_parsers(commands)
     return parser

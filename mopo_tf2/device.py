@@ -1,9 +1,27 @@
 """Choice of the device that TensorFlow computes on."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from mopo_tf2.errors import InputError
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Drop what the block writes to standard error, by C++ libraries too."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def use_device(device: str = "auto", *, tf32: bool = False, threads: int | None = None) -> None:
@@ -19,19 +37,11 @@ def use_device(device: str = "auto", *, tf32: bool = False, threads: int | None 
         InputError: if ``device`` is "gpu" and TensorFlow sees none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with silent_stderr():
         # While loading, TensorFlow reports missing CUDA drivers whatever the log level.
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,26 +19,37 @@ _LEFTOVER = re.compile(r"\..+-\w{8}\.part(\.\w+)?")
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, folder: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its place if the block ends well.
 
     The temporary name keeps the suffix (libraries choose a format by it) and starts with a dot.
     On an exception, Ctrl-C included, the temporary file is removed and ``path`` is as it was. The
     folder must exist.
+
+    Args:
+        path: of the file.
+        folder: it is a folder of files instead, and ``path`` must not exist.
     """
     path = Path(path)
-    prefix, suffix = f".{path.stem}-", f"{_MARK}{path.suffix}"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
-    os.close(handle)
-    temporary = Path(name)
+    where: Any = {"prefix": f".{path.stem}-", "suffix": f"{_MARK}{path.suffix}", "dir": path.parent}
+    if folder:
+        temporary = Path(tempfile.mkdtemp(**where))
+    else:
+        handle, name = tempfile.mkstemp(**where)
+        os.close(handle)
+        temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes the file private; a result should be as readable as any other new file.
-        temporary.chmod(0o666 & ~_umask())
-        _flush_to_disk(temporary)
+        # It was made private; a result should be as readable as any other new file.
+        temporary.chmod((0o777 if folder else 0o666) & ~_umask())
+        for part in (*temporary.rglob("*"), temporary):
+            _flush_to_disk(part)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        if folder:
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
         raise
     _flush_to_disk(path.parent)
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.chunks import map_in_chunks
+from mopo_tf2.networks.graph import Graph, Value
 from mopo_tf2.types import FloatArray, PolicyFn
 
 
@@ -76,6 +77,33 @@ class ExportablePolicy(abc.ABC):
 
         Original: softlearning/policies/gaussian_policy.py:GaussianPolicy.actions_np
         """
+
+    @property
+    def latent_shape(self) -> tuple[int | None, int]:
+        """Shape of the standard normal latents of a stochastic action; None: one for each row."""
+        return (None, self.act_dim)
+
+    def acting_latents(self, rows: int, seed: int) -> FloatArray:
+        """Return the latents with which a stochastic policy acts as ``acting``'s first call."""
+        return np.zeros((rows, self.act_dim), np.float32)
+
+    def graph(self, *, stochastic: bool, seed: int = 0) -> tuple[Graph, Value]:
+        """Return what ``acting`` computes as steps, and the name of the actions in [-1, 1].
+
+        Args:
+            stochastic: take ``latents`` of ``latent_shape`` as an input beside ``observations``
+                [B, O].
+            seed: otherwise the policy keeps ``acting_latents`` of this seed, if it samples.
+        """
+        inputs: dict[str, tuple[int | None, ...]] = {"observations": (None, self.obs_dim)}
+        if stochastic:
+            inputs["latents"] = self.latent_shape
+        graph = Graph(inputs)
+        return graph, self._describe(graph, "latents" if stochastic else None, seed)
+
+    @abc.abstractmethod
+    def _describe(self, graph: Graph, latents: str | None, seed: int) -> Value:
+        """Add the policy to ``graph``; return its actions; see ``graph``."""
 
     @functools.cached_property
     def _compiled(self) -> dict[int, Callable[..., tf.Tensor]]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.networks.feedforward import Feedforward, PairNetwork
+from mopo_tf2.networks.graph import Graph, Value
 from mopo_tf2.networks.q_function import QFunctions
 from mopo_tf2.networks.variational_autoencoder import ActionDecoder
 from mopo_tf2.types import FloatArray, PolicyFn
@@ -98,9 +99,8 @@ class BCQPolicy(ExportablePolicy):
         (D-122). So a row's action depends on its observation, ``seed`` and k, but not on the other
         rows.
         """
-        shape = (self.num_actions, self.latent_dim)
+        shape, randoms = self.latent_shape, np.random.RandomState(seed)
         best_actions = self._on_host(self.best_actions, rows, tf.TensorSpec(shape, tf.float32))
-        randoms = np.random.RandomState(seed)
 
         def act(observations: FloatArray) -> FloatArray:
             return best_actions(
@@ -108,6 +108,31 @@ class BCQPolicy(ExportablePolicy):
             )
 
         return act
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """[n, L]; all rows share them."""
+        return (self.num_actions, self.latent_dim)
+
+    def acting_latents(self, rows: int, seed: int) -> FloatArray:
+        """See ``ExportablePolicy.acting_latents``; [n, L] for any number of rows."""
+        drawn = np.random.RandomState(seed).standard_normal(self.latent_shape)
+        return drawn.astype(np.float32)
+
+    def _describe(self, graph: Graph, latents: str | None, seed: int) -> Value:
+        drawn: Value = latents or self.acting_latents(1, seed)
+        clip = self.latent_clip
+        drawn = graph.step("minimum", graph.step("maximum", drawn, -clip), clip)
+        observations = (graph.step("expand", "observations"), self.obs_dim)
+        (raw,) = self.decoder.network.describe(graph, observations, (drawn, self.latent_dim))
+        sampled = graph.step("tanh", raw)
+        pairs = observations, (sampled, self.act_dim)
+        (raw,) = self.perturbation.network.describe(graph, *pairs)
+        change = graph.step("multiply", graph.step("tanh", raw), self.perturbation.phi)
+        moved = graph.step("add", sampled, change)
+        actions = graph.step("minimum", graph.step("maximum", moved, -1.0), 1.0)
+        (values,) = self.critic.network.describe(graph, observations, (actions, self.act_dim))
+        return graph.step("best", values, actions)
 
     def _exported_variables(self) -> dict[str, keras.Variable]:
         return {

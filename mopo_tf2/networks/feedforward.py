@@ -1,5 +1,6 @@
 """Multilayer perceptrons with the initialisation of Keras or of PyTorch."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.networks.ensemble_dense import EnsembleDense, glorot_uniform
+from mopo_tf2.networks.graph import Graph, Value
 from mopo_tf2.seeding import spawn_seeds
 
 
@@ -41,6 +43,7 @@ class Feedforward(keras.layers.Layer):
         super().__init__()
         self.hidden_layer_sizes = tuple(hidden_layer_sizes)
         self.output_size = output_size
+        self.activation = activation
         self.num_networks = num_networks
         self.fan_in_uniform, self.seed = fan_in_uniform, seed
         sizes = (*self.hidden_layer_sizes, output_size)
@@ -82,6 +85,38 @@ class Feedforward(keras.layers.Layer):
         for layer in self.dense_layers:
             outputs = layer(outputs)
         return outputs
+
+    def describe(
+        self, graph: Graph, *inputs: tuple[Value, int], parts: Sequence[slice] = (slice(None),)
+    ) -> list[Value]:
+        """Add this network, of one member, to ``graph``; return its outputs, one for each part.
+
+        Args:
+            graph: is extended.
+            inputs: value [..., I] and I of each input; the network maps their concatenation.
+            parts: of the output units.
+        """
+        *hidden, output = self.dense_layers
+        for layer in hidden:
+            inputs = ((graph.step(self.activation, _dense(graph, layer, inputs)), layer.units),)
+        return [_dense(graph, output, inputs, part) for part in parts]
+
+
+def _dense(
+    graph: Graph,
+    layer: keras.layers.Layer,
+    inputs: Sequence[tuple[Value, int]],
+    units: slice = slice(None),
+) -> Value:
+    """Multiply each input with its own rows of the kernel, so that the inputs may broadcast."""
+    kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
+    rows = np.split(kernel.reshape(kernel.shape[-2:]), np.cumsum([width for _, width in inputs]))
+    products = [
+        graph.step("matmul", value, own[:, units])
+        for (value, _), own in zip(inputs, rows[:-1], strict=True)
+    ]
+    total = functools.reduce(functools.partial(graph.step, "add"), products)
+    return graph.step("add", total, bias.reshape(-1)[units])
 
 
 class PairNetwork(keras.layers.Layer):

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.networks.feedforward import Feedforward
+from mopo_tf2.networks.graph import Graph, Value
 from mopo_tf2.types import PolicyFn
 
 LOG_SCALE_BOUNDS = (-20.0, 2.0)
@@ -127,6 +128,17 @@ class GaussianPolicy(ExportablePolicy, keras.layers.Layer):
     def acting(self, rows: int, seed: int = 0) -> PolicyFn:
         """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
         return self._on_host(self.mode, rows)
+
+    def _describe(self, graph: Graph, latents: str | None, seed: int) -> Value:
+        halves = slice(self.act_dim), slice(self.act_dim, None)
+        inputs = ("observations", self.obs_dim)
+        if latents is None:
+            return graph.step("tanh", *self.network.describe(graph, inputs, parts=halves[:1]))
+        shift, log_scale = self.network.describe(graph, inputs, parts=halves)
+        low, high = LOG_SCALE_BOUNDS
+        clipped = graph.step("minimum", graph.step("maximum", log_scale, low), high)
+        noise = graph.step("multiply", graph.step("exp", clipped), latents)
+        return graph.step("tanh", graph.step("add", shift, noise))
 
     def _exported_variables(self) -> dict[str, keras.Variable]:
         return {str(i): variable for i, variable in enumerate(self.variables)}

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mopo_tf2.networks.acting import ExportablePolicy
 from mopo_tf2.networks.feedforward import Feedforward
+from mopo_tf2.networks.graph import Graph, Value
 from mopo_tf2.types import FloatArray, PolicyFn
 
 OUTPUT_INITIAL_FACTOR = 1e-2
@@ -128,6 +130,15 @@ class UnsquashedGaussianPolicy(ExportablePolicy, keras.layers.Layer):
     def acting(self, rows: int, seed: int = 0) -> PolicyFn:
         """See ``ExportablePolicy.acting``; the mode, which draws nothing from ``seed``."""
         return self._on_host(self.mode, rows)
+
+    def _describe(self, graph: Graph, latents: str | None, seed: int) -> Value:
+        moved = graph.step("subtract", "observations", self.obs_shift.numpy())
+        scaled = graph.step("divide", moved, self.obs_scale.numpy() + np.float32(_SMALLEST_SCALE))
+        (actions,) = self.network.describe(graph, (scaled, self.obs_dim))
+        if latents is not None:
+            noise = graph.step("multiply", np.exp(self.log_std.numpy()), latents)
+            actions = graph.step("add", actions, noise)
+        return graph.step("minimum", graph.step("maximum", actions, -1.0), 1.0)
 
     def _exported_variables(self) -> dict[str, keras.Variable]:
         return {f"weights/{i}": variable for i, variable in enumerate(self.variables)}

@@ -27,7 +27,7 @@ def imported_packages(node, *, eager_only):
 
 @pytest.mark.parametrize(
     ("folders", "extras", "eager_only"),
-    [(PACKAGES, ("tune", "minari", "d4rl"), False), (("mopo_tf2",), (), True)],
+    [(PACKAGES, ("tune", "minari", "export", "d4rl"), False), (("mopo_tf2",), (), True)],
     ids=["everything", "the library, its optional packages only where they are used"],
 )
 def test_every_import_is_declared(folders, extras, eager_only):
