@@ -275,7 +275,9 @@ def _open_litert(path: Path) -> Artefact:
     from ai_edge_litert.interpreter import Interpreter
 
     with silent_stderr():
-        runner = Interpreter(str(path)).get_signature_runner()
+        interpreter = Interpreter(str(path))
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner()
     return lambda inputs: np.asarray(runner(**inputs)["actions"])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from . import add_command, whole
 
 _FILES = {
-    "savedmodel": "policy",
+    "savedmodel": "policy_savedmodel",
     "onnx": "policy.onnx",
     "litert": "policy.tflite",
     "numpy": "policy.npz",

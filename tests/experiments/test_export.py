@@ -25,7 +25,8 @@ from mopo_tf2.networks.variational_autoencoder import ActionDecoder
 from tests.experiments.tiny_runs import mopo, refused
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
-METHODS = ("mopo", "bc", "bcq", "morel")
+METHODS = ("mopo", "bcq", "morel")
+"""One of each class of policy: that of MOPO is also that of MBPO, SAC and BC."""
 FILES = {
     "savedmodel": "policy",
     "onnx": "policy.onnx",
@@ -165,14 +166,17 @@ def test_a_file_says_what_it_is(runs, tmp_path, form):
 
 
 def test_bounds_of_a_simulator_and_numbered_columns_are_taken_without_those_of_the_data(
-    tiny_run, tmp_path
+    runs, tmp_path
 ):
-    exported(tiny_run, "numpy", tmp_path / "policy.npz")
+    run, simulated = RunFolder(runs / "mopo"), RunFolder(tmp_path / "run")
+    bounds = {"action_low": [-2.0, -3.0], "action_high": [2.0, 3.0]}
+    simulated.write_spec(run.spec, {"dataset": {"name": "x"}, "environment": bounds})
+    simulated.write_policy(*run.load_policy())
+    exported(simulated, "numpy", tmp_path / "policy.npz")
     found = metadata_of(tmp_path / "policy.npz", "numpy")
-    assert found["action_low"] == [-1.0] * 6
-    assert found["action_high"] == [1.0] * 6
-    assert found["observations"][-1] == "observation_16"
-    assert found["actions"][0] == "action_0"
+    assert {name: found[name] for name in bounds} == bounds
+    assert found["observations"] == ["observation_0", "observation_1", "observation_2"]
+    assert found["actions"] == ["action_0", "action_1"]
 
 
 @pytest.mark.parametrize("form", ["numpy", "savedmodel"])
@@ -191,18 +195,18 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(runs, tmp_path, m
     out = tmp_path / "policy.npz"
     arguments = ("--format", "numpy", "--out", out)
     assert "holds no policy yet" in refused("export", tmp_path, *arguments)
-    assert "did you mean onnx" in refused("export", runs / "bc", "--format", "onx")
-    policy, about = RunFolder(runs / "bc").load_policy()
+    assert "did you mean onnx" in refused("export", runs / "mopo", "--format", "onx")
+    policy, about = RunFolder(runs / "mopo").load_policy()
     unknown = RunFolder(tmp_path / "run")
     unknown.write_policy(policy, about)
     assert "does not record the bounds of its 2 actions" in refused("export", unknown, *arguments)
     for form, package in (("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter")):
         monkeypatch.setitem(sys.modules, package, None)
-        line = refused("export", runs / "bc", "--format", form, "--out", out)
+        line = refused("export", runs / "mopo", "--format", form, "--out", out)
         assert "pip install 'mopo-tf2[export]'" in line
     assert not out.exists()
     out.write_text("mine")
-    assert "exists already" in refused("export", runs / "bc", *arguments)
+    assert "exists already" in refused("export", runs / "mopo", *arguments)
     assert out.read_text() == "mine"
 
 
