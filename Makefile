@@ -116,8 +116,10 @@ test-d4rl: install  ## compare our environments with the real d4rl, mujoco-py an
 UV_COMPILE := uv pip compile --quiet --universal --no-config --no-header --no-annotate \
   --generate-hashes --python-version 3.11 pyproject.toml
 
+FULL_EXTRAS := tune minari wandb mlflow export dev
+
 lock:  ## resolve core.lock and full.lock anew from pyproject.toml (needs uv)
-	$(UV_COMPILE) $(LOCK_OPTIONS) --extra tune --extra minari --extra dev --output-file full.lock
+	$(UV_COMPILE) $(LOCK_OPTIONS) $(addprefix --extra ,$(FULL_EXTRAS)) --output-file full.lock
 	$(UV_COMPILE) $(LOCK_OPTIONS) --constraint full.lock --output-file core.lock
 
 clean:  ## remove everything these targets made; runs/ stays

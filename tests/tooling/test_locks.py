@@ -9,7 +9,10 @@ from packaging.utils import canonicalize_name
 from tests.tooling.project import LOCKS, ROOT, pinned_versions, read_lock, read_pyproject
 
 PYTHONS = ("3.11", "3.12", "3.13")
-EXTRAS_OF_LOCK = {"core.lock": (), "full.lock": ("tune", "minari", "dev")}
+EXTRAS_OF_LOCK = {
+    "core.lock": (),
+    "full.lock": ("tune", "minari", "wandb", "mlflow", "export", "dev"),
+}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
