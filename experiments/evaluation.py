@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from mopo_tf2.config_fields import require
 from mopo_tf2.configs.fitted_q import FittedQConfig
 from mopo_tf2.configs.memory import ENVIRONMENT_BYTES
 from mopo_tf2.configs.own import IN_THE_MODEL, NO_ENVIRONMENT
-from mopo_tf2.data.catalog import EPISODE_STEPS, scores_of_task
+from mopo_tf2.data.catalog import scores_of_task, why_no_score
 from mopo_tf2.data.datasets import Dataset, load_dataset
 from mopo_tf2.data.table_columns import columns_file, require_unit_actions
 from mopo_tf2.device import use_device
@@ -84,20 +83,20 @@ def evaluate_run(
     except FloatingPointError as error:
         raise DivergenceError(str(error)) from error
     numbers = {"run": str(run), "epoch": about.get("epoch", "unknown"), "seed": seed}
-    numbers |= {"environment": task, "physics": "own" if ":" in task else physics}
+    physics = "own" if ":" in task else physics
+    numbers |= {"environment": task, "physics": physics}
     numbers |= {"episodes": episodes, "max_path_length": horizon, **return_statistics(result)}
-    numbers |= _score(numbers["evaluation/return-average"], task, horizon)
+    numbers |= _score(numbers["evaluation/return-average"], task, horizon, physics)
     numbers |= {**result._asdict(), "reset_seed": seeds[0], "reset_seeds": seeds}
     space: Any = environments[0].action_space
     first = np.array([rows[0] for rows in actions[: result.lengths[0]]])
     return numbers, rescale_actions(first, space.low, space.high)
 
 
-def _score(mean: float, task: str, horizon: int) -> Numbers:
-    score = normalized_score(mean, *scores_of_task(task, horizon))
-    known = f"no normalized score: D4RL's scores are for {EPISODE_STEPS} steps of its own tasks"
-    note = "" if math.isfinite(score) else f"{known}, not for {horizon} steps of {task}"
-    return {_SCORE: score, "note": note}
+def _score(mean: float, task: str, horizon: int, physics: str) -> Numbers:
+    why = why_no_score(task, horizon, physics)
+    score = normalized_score(mean, *scores_of_task(task, horizon, physics))
+    return {_SCORE: score, "note": f"no normalized score: {why}" if why else ""}
 
 
 def fitted_q_of_run(

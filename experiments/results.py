@@ -18,7 +18,7 @@ from mopo_tf2.data import catalog
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.metrics import normalized_score
 
-from .run_folder import RETURN, find_runs
+from .run_folder import RETURN, UNKNOWN, find_runs
 
 Metric = Literal["score", "return", "model-return"]
 METRICS: Mapping[Metric, str] = {
@@ -181,6 +181,7 @@ def scores(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
         rows.append(_summary(array))
         if array.size and not np.isfinite(array).any():
             rows[-1]["remarks"] = (_why_nothing(run, metric),)
+        rows[-1]["remarks"] += _evaluated_elsewhere(last)
     about = runs_of(frame).loc[:, :"label"].reset_index(drop=True)  # Without metrics.
     return pd.concat([about, pd.DataFrame(rows)], axis=1)
 
@@ -199,7 +200,7 @@ def evaluations(frame: pd.DataFrame, metric: Metric) -> pd.Series:
         last = run.iloc[-1]
         # Runs that do not record the length of their episodes had no other.
         horizon = catalog.EPISODE_STEPS if pd.isna(last["horizon"]) else last["horizon"]
-        low, high = catalog.scores_of_task(last["task"], horizon)
+        low, high = catalog.scores_of_task(last["task"], horizon, _physics(last))
         computed[run.index] = normalized_score(computed[run.index], low, high)
         if math.isnan(low):
             values[run.index] = math.nan
@@ -282,15 +283,26 @@ def _why_nothing(run: pd.DataFrame, metric: Metric) -> str:
     """Return why a run with epochs has no evaluation."""
     last = run.iloc[-1]
     if metric == "score" and _numbers(run, RETURN).notna().any():
-        if math.isnan(catalog.scores_of_task(last["task"], catalog.EPISODE_STEPS)[0]):
-            return f"D4RL has no reference returns for {last['task']}: use --metric return"
-        return (
-            f"no normalized score: episodes of at most {last['horizon']} steps, D4RL's have "
-            f"{catalog.EPISODE_STEPS}; use --metric return"
-        )
+        why = catalog.why_no_score(last["task"], last["horizon"], _physics(last))
+        return f"no normalized score: {why}; use --metric return"
     if metric != "model-return" and _numbers(run, MODEL_RETURN_KEY).notna().any():
         return "it has no simulator, only returns in the learned model: use --metric model-return"
     return f"no number in {RETURN if metric == 'score' else COLUMNS[metric]} of progress.csv"
+
+
+def _evaluated_elsewhere(run: pd.Series) -> tuple[str, ...]:
+    """Return a remark if a run was not evaluated in the environment that its data name."""
+    about = run["recorded"]
+    if about.get("environment", {}).get("same_as_data") is not False:
+        return ()
+    where = f"{run['task']} with {run['physics']} physics"
+    named = printable(str(about.get("dataset", {}).get("environment")))
+    return (f"evaluated in {where}; its data are of {named}",)
+
+
+def _physics(run: pd.Series) -> str:
+    """Return a run's physics; folders that do not say it had no other than D4RL's."""
+    return catalog.PHYSICS if run["physics"] == UNKNOWN else str(run["physics"])
 
 
 def _numbered(texts: pd.Series, scopes: Any) -> pd.Series:

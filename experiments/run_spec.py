@@ -13,7 +13,7 @@ from mopo_tf2.config_values import convert
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, convert_config, find_method
 from mopo_tf2.configs.ood import OOD_TASKS
-from mopo_tf2.configs.own import NO_ENVIRONMENT, OWN, own_config
+from mopo_tf2.configs.own import NEVER, NO_ENVIRONMENT, OWN, own_config
 from mopo_tf2.errors import InputError
 
 CODE_FIELDS = ("environment", "termination")
@@ -28,9 +28,9 @@ class RunSpec:
 
     name: str  # Of the configuration.
     dataset: str  # An id or a path, see ``mopo_tf2.data.datasets.load_dataset``.
-    environment: str  # A built-in task, ``module:function``, or "none".
+    environment: str  # A built-in task, Gymnasium's id, ``module:function``, or "none".
     termination: str  # A domain, or ``module:function``.
-    physics: str = "d4rl"  # Or "gymnasium", of a built-in task.
+    physics: str = "d4rl"  # Or "gymnasium".
     seed: int = 0  # Of every random stream.
     algorithm: LoopConfig  # Every coefficient.
     method: str = DEFAULT_METHOD
@@ -56,13 +56,17 @@ def build_spec(
 ) -> RunSpec:
     """Return the run that a configuration's name describes, with changes applied.
 
+    Data that name their environment (Minari's) are evaluated in it, with its physics, where neither
+    ``changes`` nor a file say otherwise.
+
     Args:
         name: a shipped configuration, a dataset id, "own", or a file of the form of config.json.
         changes: fields of ``RunSpec`` by name; None leaves a field as it is.
         settings: fields of the algorithm's configuration by flat name, as text.
 
     Raises:
-        InputError: if a name, a field or a value is invalid, or no dataset is named.
+        InputError: if a name, a field or a value is invalid, no dataset is named, or the data name
+            an environment that is not to be made, or is not that of the configuration.
 
     Original: examples/development/__init__.py:get_variant_spec
     """
@@ -71,7 +75,70 @@ def build_spec(
     how = f": {task.recipe}" if task else ""
     own = f"{name} has no dataset of its own: name one with --dataset FILE{how}."
     require(spec.dataset != "", own)
-    return spec
+    return spec if name.endswith(".json") else _following_data(spec, changes or {}, settings or {})
+
+
+def _following_data(
+    spec: RunSpec, changes: Mapping[str, Any], settings: Mapping[str, str]
+) -> RunSpec:
+    """Return ``spec`` evaluated as its data say, but for what the user says (D-155)."""
+    from mopo_tf2.data import minari
+    from mopo_tf2.evaluation.environments import TASKS, task_of_data
+    from mopo_tf2.evaluation.gymnasium_tasks import is_gymnasium_task, robot_of
+
+    asked, physics = changes.get("environment"), changes.get("physics")
+    if is_gymnasium_task(spec.environment):
+        require(physics != "d4rl", f"{spec.environment} has Gymnasium's physics: leave --physics.")
+        return dataclasses.replace(spec, physics="gymnasium")
+    if not spec.dataset.startswith(minari.PREFIX) or asked not in (None, *TASKS):
+        return spec
+    named = minari.read_environment(spec.dataset.removeprefix(minari.PREFIX))
+    if named is None:
+        return spec
+    decided = asked is not None or (physics is not None and spec.has_simulator)
+    try:
+        task, own_physics = task_of_data(named)
+    except InputError as error:
+        if decided:
+            return spec
+        raise InputError(
+            f"{spec.dataset} names an environment that no dataset may have made: "
+            f"{str(error).rstrip('.')}; name one with --environment (your own as module:function)."
+        ) from error
+    if decided:
+        follows = physics is None and task == asked
+        return dataclasses.replace(spec, physics=own_physics) if follows else spec
+    if spec.has_simulator:
+        require(
+            spec.environment in (task, robot_of(task)),
+            f"{spec.dataset} is data of {task}, the configuration {spec.name} is for "
+            f"{spec.environment}: choose a configuration of {task}, or {OWN}.",
+        )
+        return dataclasses.replace(spec, environment=task, physics=own_physics)
+    require(
+        physics in (None, own_physics) or task in TASKS,
+        f"{task} has Gymnasium's physics: leave --physics.",
+    )
+    found = {"environment": task, "physics": physics or own_physics}
+    # Arguments may change when an episode ends.
+    if changes.get("termination") is None and not task.endswith(")"):
+        found["termination"] = _termination_of(robot_of(task), spec.termination)
+    longest = named.max_episode_steps
+    return dataclasses.replace(spec, **found, algorithm=_simulated(spec, longest, settings))
+
+
+def _termination_of(robot: str, otherwise: str) -> str:
+    from mopo_tf2.dynamics.termination import TERMINATION_FUNCTIONS
+
+    return robot if robot in TERMINATION_FUNCTIONS else otherwise
+
+
+def _simulated(spec: RunSpec, longest: int | None, settings: Mapping[str, str]) -> LoopConfig:
+    """Return the coefficients for evaluation in a simulator with episodes of ``longest`` steps."""
+    values = {"eval_n_episodes": LoopConfig.eval_n_episodes, "max_path_length": longest}
+    given = settings_of_methods(settings, [spec.method])[spec.method]
+    own = {k: str(v) for k, v in values.items() if v is not None and k not in given}
+    return config_fields.replace(spec.algorithm, own)
 
 
 def named_spec(name: str) -> RunSpec:
@@ -86,7 +153,7 @@ def named_spec(name: str) -> RunSpec:
             name=OWN,
             dataset="",
             environment=NO_ENVIRONMENT,
-            termination="never",
+            termination=NEVER,
             physics=NO_ENVIRONMENT,
             algorithm=own_config(),
         )

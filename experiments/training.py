@@ -22,7 +22,7 @@ from mopo_tf2.config_fields import from_dict, require
 from mopo_tf2.configs.d4rl import find_task
 from mopo_tf2.configs.memory import require_config_fits
 from mopo_tf2.configs.methods import DEFAULT_METHOD, TITLES
-from mopo_tf2.configs.own import IN_THE_MODEL
+from mopo_tf2.configs.own import IN_THE_MODEL, NEVER
 from mopo_tf2.data import catalog
 from mopo_tf2.data.datasets import Dataset, load_dataset
 from mopo_tf2.data.table_columns import require_unit_actions
@@ -30,10 +30,12 @@ from mopo_tf2.data.validation import validate
 from mopo_tf2.dynamics.termination import checked_terminals, find_termination_fn
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.environments import (
+    TASKS,
     EnvironmentInfo,
     environment_info,
     make_environment,
     no_environment_info,
+    task_of_data,
 )
 from mopo_tf2.own_functions import one_line
 from mopo_tf2.types import TerminationFn, Transitions
@@ -134,16 +136,29 @@ def gather(spec: RunSpec) -> Materials:
         sizes = transitions.observations.shape[1], transitions.actions.shape[1]
         info = no_environment_info(*sizes, (bounds.low, bounds.high) if bounds else None)
         require_config_fits(config, info.obs_dim, info.act_dim)
-    elif ":" not in spec.environment:
+    elif spec.environment in TASKS:
         require(
             dataset.task in (None, spec.environment),
             f"{spec.dataset} is data of {dataset.task}, the configuration {spec.name} is for "
             f"{spec.environment}: choose a configuration of {dataset.task}.",
         )
+    if dataset.environment is not None and spec.has_simulator:
+        _require_same_actions(spec, dataset, info)
     box: Any = {"action_low": -1.0, "action_high": 1.0}
     validate(transitions, source=spec.dataset, min_rows=config.min_pool_size, **box)
     _try_termination(spec.termination, termination_fn, transitions)
     return Materials(dataset, environments[: config.eval_n_episodes], info, termination_fn)
+
+
+def _require_same_actions(spec: RunSpec, dataset: Dataset, info: EnvironmentInfo) -> None:
+    """Refuse a simulator whose -1 and 1 are not those of the data."""
+    bounds, size = dataset.action_bounds, info.act_dim
+    low, high = (bounds.low, bounds.high) if bounds else ((-1.0,) * size, (1.0,) * size)
+    require(
+        np.allclose(low, info.action_low) and np.allclose(high, info.action_high),
+        f"{spec.dataset} has actions from {list(low)} to {list(high)}, {spec.environment} from "
+        f"{list(info.action_low)} to {list(info.action_high)}: name another --environment.",
+    )
 
 
 def _try_termination(name: str, termination_fn: TerminationFn, transitions: Transitions) -> None:
@@ -182,7 +197,7 @@ def with_model_architecture(spec: RunSpec, explicit: set[str]) -> RunSpec:
     return dataclasses.replace(spec, algorithm=dataclasses.replace(config, ensemble=ensemble))
 
 
-def _record(materials: Materials) -> dict[str, Any]:
+def _record(spec: RunSpec, materials: Materials) -> dict[str, Any]:
     """Return what a run records about itself: data, environment, versions."""
     dataset = materials.dataset
     columns, bounds = dataset.columns, dataset.action_bounds
@@ -194,8 +209,12 @@ def _record(materials: Materials) -> dict[str, Any]:
             "transitions": len(dataset.transitions.rewards),
             "columns": dataclasses.asdict(columns) if columns else None,
             "action_bounds": dataclasses.asdict(bounds) if bounds else None,
+            "environment": dataset.environment.id if dataset.environment else None,
         },
-        "environment": dataclasses.asdict(materials.environment_info),
+        "environment": {
+            **dataclasses.asdict(materials.environment_info),
+            "same_as_data": _same_as_data(spec, dataset),
+        },
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _VERSIONED},
@@ -244,7 +263,7 @@ def train_run(
         if resume:
             checkpoint = _take_up(spec, folder, materials.dataset)
         else:
-            folder.write_spec(spec, _record(materials))
+            folder.write_spec(spec, _record(spec, materials))
             lines = _opening_lines(spec, folder, materials.dataset, model_only)
             print(*lines, sep="\n", flush=True)
         prepare()
@@ -305,7 +324,9 @@ class _Runner:
             materials.termination_fn,
             environments=materials.environments,
             seed=spec.seed,
-            reference_scores=catalog.scores_of_task(spec.environment, config.max_path_length),
+            reference_scores=catalog.scores_of_task(
+                spec.environment, config.max_path_length, spec.physics
+            ),
             progress=self.display,
         )
         try:
@@ -391,7 +412,7 @@ def _opening_lines(
     if model_only:
         what.append("the ensemble only")
     else:
-        what.append(_where_evaluated(spec))
+        what.append(_where_evaluated(spec, dataset))
         if isinstance(config, MOPOConfig):
             what.append(f"h = {config.rollout_length}, penalty {config.penalty_coeff}")
         what.append(f"{config.n_epochs} epochs")
@@ -399,15 +420,37 @@ def _opening_lines(
     lines = [f"{title}: {', '.join(what)}, seed {spec.seed} -> {folder}"]
     with contextlib.suppress(InputError):  # a configuration out of a file
         lines += filter(None, [find_task(spec.name).note])
+    if spec.has_simulator and (dataset.environment or spec.physics != catalog.PHYSICS):
+        why = catalog.why_no_score(spec.environment, config.max_path_length, spec.physics)
+        lines += [f"no normalized score: {why}."] if why else []
+    if spec.termination == NEVER and (ends := int(dataset.transitions.terminals.sum())):
+        lines.append(
+            f"{ends:,} rows are terminal, but the model's rollouts never end: name --termination."
+        )
     limit = config.pool_max_size
     if limit is not None and rows > limit:  # Q-60
         lines.append(f"keeping the last {limit:,} of {rows:,} rows (pool_max_size; none: all).")
     return lines if spec.has_simulator else [*lines, *_describe_table(dataset)]
 
 
-def _where_evaluated(spec: RunSpec) -> str:
+def _same_as_data(spec: RunSpec, dataset: Dataset) -> bool | None:
+    """Whether a run is evaluated in the environment that its data name; None: they name none."""
+    if dataset.environment is None or not spec.has_simulator:
+        return None
+    try:
+        return task_of_data(dataset.environment) == (spec.environment, spec.physics)
+    except InputError:
+        return False
+
+
+def _where_evaluated(spec: RunSpec, dataset: Dataset) -> str:
     if spec.has_simulator:
-        return f"{spec.environment} with {spec.physics} physics"
+        where = spec.environment
+        where += f" with {spec.physics} physics" if where in TASKS else ""
+        same, named = _same_as_data(spec, dataset), dataset.environment
+        if named is None:
+            return where
+        return f"{where} ({'' if same else 'not '}the data's own, {named.id})"
     if isinstance(spec.algorithm, MOPOConfig) and spec.algorithm.model_eval_horizon:
         return f"evaluation {IN_THE_MODEL}"
     return "no evaluation during training (no simulator)"

@@ -53,7 +53,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("config", metavar="CONFIG", help=help)
     help = "data to train on instead of the configuration's own: a D4RL id, "
     help += "halfcheetah-sac-replay-v0 (ships), minari:ID, a file in D4RL's format, or a .csv with "
-    help += "columns obs_NAME, action_NAME, reward, terminal, episode"
+    help += "columns obs_NAME, action_NAME, reward, terminal, episode; D4RL's missing files are "
+    help += "downloaded, from the folders in $MOPO_D4RL_MIRROR first"
     add("--dataset", metavar="ID|PATH", help=help)
     help = f"method to train: {', '.join(METHODS)} (default {DEFAULT_METHOD})"
     add("--algorithm", metavar="NAME", help=help)
@@ -63,13 +64,14 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     help = "let a GPU round the factors of matrix products (faster; parity is checked without)"
     add("--tf32", action="store_true", help=help)
     help = "evaluate in this task instead: halfcheetah, hopper, walker2d, ant, halfcheetah-jump, "
-    help += "ant-angle, your own module:function that makes a Gymnasium environment, or none "
-    help += "(evaluate in the learned model)"
+    help += "ant-angle, an id of Gymnasium's (Pendulum-v1), your own module:function that makes a "
+    help += "Gymnasium environment, or none (evaluate in the learned model)"
     add("--environment", metavar="TASK", help=help)
     help = "termination function of the model's rollouts: a domain (hopper, hopper_intended, "
     help += "never, ...) or your own module:function"
     add("--termination", metavar="NAME", help=help)
-    add("--physics", choices=("d4rl", "gymnasium"), help="of the built-in tasks (default d4rl)")
+    help = "of the built-in tasks (default: what the data name, minari:ID; else d4rl)"
+    add("--physics", choices=("d4rl", "gymnasium"), help=help)
     add_settings(add, "set fields of the configuration, listed below")
 
 

@@ -8,6 +8,9 @@ OWN = "own"
 NO_ENVIRONMENT = "none"
 """Name that stands for a missing environment."""
 
+NEVER = "never"
+"""Its termination function, which ends no rollout of the model."""
+
 IN_THE_MODEL = "in the learned model, no simulator"
 """The label, in every output, of returns that no simulator has confirmed."""
 

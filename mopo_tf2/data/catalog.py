@@ -17,6 +17,9 @@ SHIPPED_ID = "halfcheetah-sac-replay-v0"
 EPISODE_STEPS = 1000
 """Steps of a whole episode of D4RL's tasks, to which its reference scores belong."""
 
+PHYSICS = "d4rl"
+"""Name of the physics to which they belong."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
@@ -106,8 +109,19 @@ def reference_scores(name: str) -> tuple[float, float]:
     return info.ref_min_score, info.ref_max_score
 
 
-def scores_of_task(task: str, max_path_length: int) -> tuple[float, float]:
-    """Return the reference scores of a task; nan for none, or for episodes of another length."""
-    if max_path_length != EPISODE_STEPS or all(i.task != task for i in datasets().values()):
+def scores_of_task(task: str, max_path_length: int, physics: str = PHYSICS) -> tuple[float, float]:
+    """Return the reference scores of a task, nan if ``why_no_score`` gives a reason."""
+    if why_no_score(task, max_path_length, physics):
         return math.nan, math.nan
     return reference_scores(task)
+
+
+def why_no_score(task: str, max_path_length: int, physics: str = PHYSICS) -> str:
+    """Return why D4RL's reference scores do not apply, "" if they do."""
+    if all(info.task != task for info in datasets().values()):
+        return f"D4RL has no reference returns for {task}"
+    if physics != PHYSICS:
+        return f"D4RL's scores belong to its own physics, not to {physics}"
+    if max_path_length != EPISODE_STEPS:
+        return f"D4RL's scores belong to episodes of {EPISODE_STEPS} steps, not {max_path_length}"
+    return ""

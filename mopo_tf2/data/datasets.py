@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mopo_tf2.data import catalog, d4rl, minari, sources, table_columns, tables, trajectories
 from mopo_tf2.data.d4rl import NextObservations
 from mopo_tf2.data.download import DownloadBar, download
+from mopo_tf2.data.minari import EnvironmentSpec
 from mopo_tf2.data.table_columns import ActionBounds, TableColumns
 from mopo_tf2.data.unpickling import load_pickle
 from mopo_tf2.data.validation import check_finite, validate
@@ -35,8 +36,10 @@ class Dataset:
     transitions:  B rows on the host, float32 and bool.
     task:         ``halfcheetah``, ``hopper``, ... from the id or D4RL's file name; None: unknown.
     rows_in_file: rows of the source; pairing leaves some of them out.
-    action_bounds: the range of the actions in the file's units, if a columns file gives it.
+    action_bounds: the range of the actions in the data's units, if a columns file or Minari gives
+                   it; the transitions have them in [-1, 1].
     columns:      the meaning of the columns of a CSV file.
+    environment:  what the data name as their environment; None: nothing.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Dataset:
     rows_in_file: int
     action_bounds: ActionBounds | None = None
     columns: TableColumns | None = None
+    environment: EnvironmentSpec | None = None
 
 
 def load_dataset(
@@ -69,7 +73,8 @@ def load_dataset(
     list of trajectories); a folder of softlearning checkpoints. FILE.columns.json beside a .csv,
     .hdf5 or .npz gives the bounds of its actions, which are then mapped to [-1, 1] (D-141). D4RL's
     files are searched in ``$D4RL_DATASET_DIR`` and ``~/.d4rl/datasets``; missing ones are
-    downloaded into the first of the two that is set.
+    downloaded into the first of the two that is set, from the folders that ``$MOPO_D4RL_MIRROR``
+    names or else from D4RL's own addresses.
 
     Args:
         spec: see above.
@@ -165,6 +170,22 @@ def d4rl_folders() -> list[Path]:
     return [Path(named).expanduser(), default] if named else [default]
 
 
+def mirrors() -> list[str]:
+    """Return the addresses in ``$MOPO_D4RL_MIRROR``, of folders that hold D4RL's files.
+
+    Raises:
+        InputError: if one is no http address.
+    """
+    named = os.environ.get("MOPO_D4RL_MIRROR", "").replace(",", " ").split()
+    for address in named:
+        if not address.startswith(("http://", "https://")):
+            raise InputError(
+                f"MOPO_D4RL_MIRROR holds {address!r}: expected addresses as "
+                "http://server/folder, separated by spaces or commas."
+            )
+    return named
+
+
 def sha256_of(files: Iterable[Path]) -> str:
     """Return the SHA-256 of the bytes of ``files``, one after the other, in hexadecimal."""
     total = hashlib.sha256()
@@ -192,10 +213,13 @@ def _file_of(info: catalog.DatasetInfo, allow_download: bool) -> Path:
             f"{info.file_name} of {info.dataset_id} is not in "
             f"{' or '.join(map(str, folders))}; get it from {info.address} and put it there."
         )
+    addresses = [f"{mirror.rstrip('/')}/{info.file_name}" for mirror in mirrors()]
+    addresses.append(info.address)
     with DownloadBar(info.file_name) as bar:
-        bar.note(f"fetching {info.dataset_id} from {info.address} into {folders[0]}")
+        named = " or ".join(addresses)
+        bar.note(f"fetching {info.dataset_id} from {named} into {folders[0]}")
         return download(
-            info.address, folders[0] / info.file_name, on_progress=bar, on_retry=bar.note
+            *(addresses, folders[0] / info.file_name), on_progress=bar, on_retry=bar.note
         )
 
 
@@ -276,7 +300,7 @@ def _scaled_by_file(dataset: Dataset, path: Path) -> Dataset:
 
 
 def _load_minari(dataset_id: str, allow_download: bool) -> Dataset:
-    transitions, folder = minari.read_minari(dataset_id, allow_download=allow_download)
+    transitions, folder, bounds = minari.read_minari(dataset_id, allow_download=allow_download)
     return Dataset(
         name=minari.PREFIX + dataset_id,
         path=folder,
@@ -284,6 +308,8 @@ def _load_minari(dataset_id: str, allow_download: bool) -> Dataset:
         transitions=transitions,
         task=minari.task_of(dataset_id),
         rows_in_file=len(transitions.rewards),
+        action_bounds=bounds,
+        environment=minari.read_environment(dataset_id, allow_download=False),
     )
 
 

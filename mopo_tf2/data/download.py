@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -43,7 +43,7 @@ class _Interrupted(Exception):
 
 
 def download(
-    url: str,
+    urls: Sequence[str],
     destination: str | Path,
     *,
     timeout: float = 30.0,
@@ -58,7 +58,7 @@ def download(
     If several processes request the same file, one downloads it and the others wait.
 
     Args:
-        url: the http address.
+        urls: http addresses of the file, each tried if those before fail.
         destination: final path; its folder is created. An existing file is returned as it is.
         timeout: seconds without data after which the connection counts as stalled.
         retries: number of consecutive retries without progress.
@@ -73,37 +73,49 @@ def download(
     Raises:
         InputError: if the server refuses, sends a page of text or a file that is not a complete
             HDF5 file, if it cannot be reached, or if the folder cannot be written. The message
-            names the file, the address and the folder. A partial transfer is kept as ``.part``.
+            names the file, the last address and the folder. Its partial transfer is kept as
+            ``.part``, nothing of the others.
 
     Original: d4rl/offline_env.py:download_dataset_from_url
     """
     destination = Path(destination)
-    part = destination.with_name(destination.name + ".part")
     opener = opener or urllib.request.build_opener()
-    failures = best_size = 0
+
+    def fetch(address: str, part: Path) -> None:
+        failures = best_size = 0
+        while not destination.exists():
+            best_size = max(best_size, _size(part))
+            try:
+                _transfer(opener, address, part, timeout, on_progress)
+            except _Interrupted as error:
+                failures = 0 if _size(part) > best_size else failures + 1
+                if failures > retries:
+                    raise InputError(_advice(address, destination, str(error))) from error
+                if on_retry is not None:
+                    on_retry(f"{destination.name}: {error}; trying again.")
+                time.sleep(retry_wait * 2 ** max(failures - 1, 0))
+                continue
+            except _Refused as error:
+                raise InputError(_advice(address, destination, str(error))) from error
+            _give_name(address, part, destination)
+
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with _folder_lock(destination.parent):
-            while not destination.exists():
-                best_size = max(best_size, _size(part))
+            for mirror in urls[:-1]:
+                # Files of two servers may differ, so that one is not completed from the other.
+                part = destination.with_name(destination.name + ".mirror.part")
                 try:
-                    _transfer(opener, url, part, timeout, on_progress)
-                except _Interrupted as error:
-                    failures = 0 if _size(part) > best_size else failures + 1
-                    if failures > retries:
-                        raise InputError(_advice(url, destination, str(error))) from error
+                    fetch(mirror, part)
+                except InputError as error:
                     if on_retry is not None:
-                        on_retry(f"{destination.name}: {error}; trying again.")
-                    time.sleep(retry_wait * 2 ** max(failures - 1, 0))
-                    continue
-                _give_name(url, part, destination)
-    except InputError:
-        raise
-    except _Refused as error:
-        raise InputError(_advice(url, destination, str(error))) from error
+                        on_retry(f"{str(error).partition(' Get the')[0]} Trying the next address.")
+                finally:
+                    part.unlink(missing_ok=True)
+            fetch(urls[-1], destination.with_name(destination.name + ".part"))
     except OSError as error:
         reason = f"{destination.parent} cannot be written ({error.strerror or error})"
-        raise InputError(_advice(url, destination, reason)) from error
+        raise InputError(_advice(urls[-1], destination, reason)) from error
     return destination
 
 

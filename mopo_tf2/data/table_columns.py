@@ -75,6 +75,14 @@ class ActionBounds:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
+    def to_unit(self, actions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Map ``actions`` [B, A] linearly, those outside the bounds too."""
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        scaled: npt.NDArray[np.float64] = (
+            2.0 * (np.asarray(actions, np.float64) - low) / (high - low) - 1.0
+        )
+        return scaled
+
     def scale(self, actions: npt.NDArray[Any], *, source: str) -> FloatArray:
         """Map ``actions`` [B, A] from [``low``, ``high``] to [-1, 1].
 
@@ -87,7 +95,7 @@ class ActionBounds:
                 f"{source} has {actions.shape[1]} actions, {columns_file(Path(source))} gives "
                 f"bounds for {len(low)}."
             )
-        scaled = 2.0 * (np.asarray(actions, np.float64) - low) / (high - low) - 1.0
+        scaled = self.to_unit(actions)
         if not (np.abs(scaled) <= 1.0 + _SLACK).all():
             action = int(np.flatnonzero((np.abs(scaled) > 1.0 + _SLACK).any(axis=0))[0])
             column = actions[:, action]

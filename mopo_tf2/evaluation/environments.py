@@ -1,4 +1,4 @@
-"""The tasks: four of gym v2, those of the paper, and user-defined ones.
+"""The tasks: four of gym v2, those of the paper, Gymnasium's own, and user-defined ones.
 
 ``physics="d4rl"`` has the dynamics and rewards of gym v2 on MuJoCo 2.1.0, with which D4RL's data
 were collected. ``physics="gymnasium"`` is Gymnasium's v5 task (for the paper's tasks: its model and
@@ -24,8 +24,15 @@ from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
 from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
 
 from mopo_tf2.configs.own import NO_ENVIRONMENT
+from mopo_tf2.data import catalog
+from mopo_tf2.data.minari import EnvironmentSpec
 from mopo_tf2.errors import InputError
 from mopo_tf2.evaluation.d4rl_physics import with_old_inertias
+from mopo_tf2.evaluation.gymnasium_tasks import (
+    gymnasium_task,
+    is_gymnasium_task,
+    make_gymnasium_task,
+)
 from mopo_tf2.evaluation.ood_tasks import (
     AntAngle,
     AntStraight,
@@ -197,13 +204,20 @@ _TASKS = {
 TASKS = tuple(_TASKS)
 """The names of the built-in tasks."""
 
+_OF_GYM = {
+    f"{name}-v{version}": name.lower()
+    for name in ("HalfCheetah", "Hopper", "Walker2d")
+    for version in (2, 3)
+}
+"""Ids of gym whose physics and rewards, without arguments, are "d4rl"."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EnvironmentInfo:
     """The facts about its environment that a run records.
 
     Attributes:
-        task: a name of ``TASKS``, the user's ``module:function``, or "none".
+        task: a name of ``TASKS``, Gymnasium's id, the user's ``module:function``, or "none".
         physics: "d4rl", "gymnasium", "own" for a user-defined task, or "none".
         obs_dim: size of an observation, O.
         act_dim: size of an action, A.
@@ -226,12 +240,13 @@ class EnvironmentInfo:
 def make_environment(
     task: str, *, physics: str = "d4rl", render_mode: str | None = None
 ) -> gymnasium.Env[Any, Any]:
-    """Make a built-in or user-defined task.
+    """Make a built-in task, one of Gymnasium's own, or a user-defined one.
 
     Args:
-        task: a name of ``TASKS``, or ``module:function``: a function that returns a Gymnasium (or
-            old gym) environment with flat Box spaces. Modules in the current folder are found.
-        physics: "d4rl" or "gymnasium"; ignored for a user-defined task.
+        task: a name of ``TASKS``; an id of ``make_gymnasium_task``; or ``module:function``: a
+            function that returns a Gymnasium (or old gym) environment with flat Box spaces. Modules
+            in the current folder are found.
+        physics: "d4rl" or "gymnasium", of a built-in task; ignored for the others.
         render_mode: Gymnasium's; passed to a user-defined function that has this argument.
 
     Raises:
@@ -241,12 +256,14 @@ def make_environment(
     """
     if ":" in task:
         return make_own_environment(task, render_mode=render_mode)
+    if is_gymnasium_task(task):
+        return make_gymnasium_task(task, render_mode=render_mode)
     if task not in _TASKS:
         near = difflib.get_close_matches(task.lower(), _TASKS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
-            f"no task {task!r}: expected one of {', '.join(TASKS)}, or your own as "
-            f"module:function.{hint}"
+            f"no task {task!r}: expected one of {', '.join(TASKS)}, an id of Gymnasium's as "
+            f"Pendulum-v1, or your own as module:function.{hint}"
         )
     if physics not in PHYSICS:
         raise InputError(f"no physics {physics!r}: expected one of {', '.join(PHYSICS)}.")
@@ -256,6 +273,27 @@ def make_environment(
     if isinstance(row.gymnasium, str):
         return gymnasium.make(row.gymnasium, render_mode=render_mode).unwrapped
     return row.gymnasium(render_mode=render_mode, **row.arguments)
+
+
+def task_of_data(spec: EnvironmentSpec) -> tuple[str, str]:
+    """Return task and physics of the environment that a dataset names.
+
+    Gym's v2 and v3 tasks and D4RL's ids have D4RL's physics; Gymnasium's v5 tasks are built in;
+    every other one, v4 among them, is made by its id.
+
+    Raises:
+        InputError: if it is not one that ``make_environment`` makes.
+    """
+    d4rl = catalog.find(spec.id)
+    if d4rl is not None:
+        return d4rl.task, "d4rl"
+    if spec.id in _OF_GYM and not spec.arguments and not spec.wrapped:
+        return _OF_GYM[spec.id], "d4rl"
+    task = gymnasium_task(spec)
+    for name, row in _TASKS.items():
+        if row.gymnasium == task:
+            return name, "gymnasium"
+    return task, "gymnasium"
 
 
 def no_environment_info(
@@ -278,7 +316,8 @@ def environment_info(
     """Describe an ``environment`` that ``make_environment(task, physics=physics)`` made."""
     space: Any = environment.action_space
     obs_dim = int(np.prod(environment.observation_space.shape or ()))
-    return _info(task, "own" if ":" in task else physics, obs_dim, space.low, space.high)
+    physics = "own" if ":" in task else "gymnasium" if is_gymnasium_task(task) else physics
+    return _info(task, physics, obs_dim, space.low, space.high)
 
 
 def _info(

@@ -43,12 +43,17 @@ def make_own_environment(task: str, *, render_mode: str | None = None) -> gymnas
             )
         environment = GymAdapter(environment, render_mode)
     checked: gymnasium.Env[Any, Any] = environment
-    _check_spaces(task, checked)
+    require_flat_boxes(task, checked)
     _check_step(task, checked)
     return checked
 
 
-def _check_spaces(task: str, environment: gymnasium.Env[Any, Any]) -> None:
+def require_flat_boxes(task: str, environment: gymnasium.Env[Any, Any]) -> None:
+    """Refuse an environment without flat boxes, or with infinite action bounds.
+
+    Raises:
+        InputError: if it is one; it names the space.
+    """
     for kind in ("observation", "action"):
         space = getattr(environment, f"{kind}_space", None)
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:

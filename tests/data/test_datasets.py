@@ -11,7 +11,7 @@ import pytest
 from mopo_tf2.data import catalog, datasets
 from mopo_tf2.data.datasets import load_dataset
 from mopo_tf2.errors import InputError
-from tests.data.file_server import FILE_NAME, Server, send
+from tests.data.file_server import FILE_NAME, Server, refusing, send
 
 LOADER_FILES = Path(__file__).parents[2] / "parity" / "recordings" / "loader_files"
 ROWS = 50
@@ -132,6 +132,25 @@ def test_id_that_is_not_there_is_fetched_into_the_named_folder(folders, monkeypa
     captured = capsys.readouterr()
     assert FILE_NAME in captured.err
     assert captured.out == ""
+
+
+@pytest.mark.parametrize("separator", [" ", ",", ", "])
+def test_mirrors_are_asked_before_d4rls_address(folders, monkeypatch, capsys, separator):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    content = write(folders / "server.hdf5").read_bytes()
+    with Server(b"", refusing(404)) as empty, Server(content, send) as full:
+        addresses = [server.url.rpartition("/")[0] for server in (empty, full)]
+        monkeypatch.setenv("MOPO_D4RL_MIRROR", separator.join([addresses[0], addresses[1] + "/"]))
+        dataset = load_dataset("hopper-medium-v2")
+    assert dataset.path == folders / "home" / ".d4rl" / "datasets" / "hopper_medium-v2.hdf5"
+    assert (len(empty.ranges), len(full.ranges)) == (1, 1)
+    assert "404" in capsys.readouterr().err
+
+
+def test_a_mirror_that_is_no_address_is_refused(monkeypatch):
+    monkeypatch.setenv("MOPO_D4RL_MIRROR", "file:///etc")
+    with pytest.raises(InputError, match="MOPO_D4RL_MIRROR holds 'file:///etc'"):
+        load_dataset("hopper-medium-v2")
 
 
 @pytest.mark.parametrize(

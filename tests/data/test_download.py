@@ -34,10 +34,10 @@ def content(tmp_path_factory):
     return path.read_bytes()
 
 
-def fetch(url, folder, **options):
+def fetch(url, folder, mirrors=(), **options):
     settings = {"timeout": 20.0, "retries": 2, "retry_wait": 0.0, **options}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return download(url, folder / FILE_NAME, opener=opener, **settings)
+    return download([*mirrors, url], folder / FILE_NAME, opener=opener, **settings)
 
 
 def names(folder):
@@ -152,7 +152,7 @@ def test_name_that_does_not_resolve_is_not_tried_again(tmp_path):
     reasons = []
     url = f"http://no-such-host.invalid/{FILE_NAME}"
     with pytest.raises(InputError, match="name cannot be found"):
-        download(url, tmp_path / "x.hdf5", opener=Nameless(), on_retry=reasons.append)
+        download([url], tmp_path / "x.hdf5", opener=Nameless(), on_retry=reasons.append)
     assert reasons == []
 
 
@@ -187,3 +187,30 @@ def test_progress_off_a_terminal_is_plain_lines_at_tenths():
     assert len(lines) == 11
     assert lines[-1] == "file.hdf5: 1.0 of 1.0 MB"
     assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [refusing(404), refusing(503), truncating, always_cutting_at_7000, answering_with_a_page],
+    ids=["missing", "busy", "truncating", "cutting", "page"],
+)
+def test_the_next_address_has_what_a_mirror_fails_to_give(content, tmp_path, fault):
+    notes = []
+    with Server(content[::-1], fault) as first, Server(content, send) as second:
+        mirrors = [first.url, second.url]
+        options = {"mirrors": mirrors, "on_retry": notes.append, "retries": 0}
+        path = fetch("http://127.0.0.1:9/never-asked", tmp_path, **options)
+    assert path.read_bytes() == content
+    assert second.ranges == [None]  # Nothing of the first address is continued.
+    assert names(tmp_path) == [FILE_NAME]
+    assert [note.endswith("Trying the next address.") for note in notes][-1]
+
+
+def test_nothing_of_mirrors_stays_when_every_address_fails(content, tmp_path):
+    with (
+        Server(content, always_cutting_at_7000) as mirror,
+        Server(content, refusing(404)) as own,
+        pytest.raises(InputError, match="404"),
+    ):
+        fetch(own.url, tmp_path, mirrors=[mirror.url], retries=0)
+    assert names(tmp_path) == []

@@ -124,3 +124,40 @@ def test_hopper_with_an_infinite_coordinate_is_not_healthy():
     assert hopper.is_healthy
     hopper.data.qpos[0] = np.inf
     assert not hopper.is_healthy
+
+
+# Gymnasium's own tasks.
+
+
+@pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("task", "sizes"),
+    [("Pendulum-v1", (3, 1)), ("Pendulum-v1(g=5.0)", (3, 1)), ("Hopper-v4", (11, 3))],
+)
+def test_gymnasiums_tasks_are_made_by_id_without_a_time_limit(task, sizes):
+    environment = make_environment(task)
+    info = environment_info(environment, task)
+    assert (info.obs_dim, info.act_dim) == sizes
+    assert (info.task, info.physics) == (task, "gymnasium")
+    assert environment.unwrapped is environment
+    assert getattr(environment, "g", 10.0) == (5.0 if "(" in task else 10.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("Evil-v0", "not one of Gymnasium's own"),
+        ("Hopper-v2", "not one of Gymnasium's own"),
+        ("CartPole-v1", "a Box with one dimension as action space"),
+        ("Pendulum-v1(g=)", "expected arguments as in"),
+        ("Pendulum-v1(__import__('os').system('x'))", "expected arguments as in"),
+        ("Pendulum-v1(g=open('x'))", "expected arguments as in"),
+        ("Pendulum-v1(x=1)", "cannot be made"),
+        ("Hopper-v5(xml_file='../x.xml')", "an argument xml_file that is not a number, a word"),
+        (f"Pendulum-v1(g={'[' * 400 + ']' * 400})", "expected arguments as in"),
+    ],
+)
+def test_other_ids_and_arguments_are_refused(task, words):
+    with pytest.raises(InputError, match=words) as raised:
+        make_environment(task)
+    assert "\n" not in str(raised.value)

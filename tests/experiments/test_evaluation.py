@@ -38,7 +38,7 @@ def test_evaluate_tells_the_same_in_words_and_as_json(tiny_run):
     heading, returns, lengths, score = answer.out.splitlines()
     assert heading == f"halfcheetah (d4rl physics), policy of epoch {EPOCHS}, 3 episodes, seed 3"
     assert lengths == "episode length 30 +- 0 (min 30, max 30)"
-    assert "no normalized score: D4RL's scores are for 1000 steps of its own tasks, not" in score
+    assert score == ("no normalized score: D4RL's scores belong to episodes of 1000 steps, not 30")
     found = parsed(mopo(*arguments, "--json").out)
     assert f"(min {min(found['returns']):.4g}, max {max(found['returns']):.4g})" in returns
     assert found["evaluation/return-average"] == pytest.approx(np.mean(found["returns"]))
@@ -49,11 +49,16 @@ def test_evaluate_tells_the_same_in_words_and_as_json(tiny_run):
 
 
 @pytest.mark.parametrize(
-    ("task", "horizon", "score"),
-    [("hopper", 1000, 100.0), ("hopper", 999, None), ("x", 1000, None)],
+    ("task", "horizon", "physics", "score"),
+    [
+        ("hopper", 1000, "d4rl", 100.0),
+        ("hopper", 999, "d4rl", None),
+        ("hopper", 1000, "gymnasium", None),
+        ("x", 1000, "own", None),
+    ],
 )
-def test_score_is_d4rls_for_whole_episodes_of_its_tasks(task, horizon, score):
-    found = _score(reference_scores("hopper")[1], task, horizon)
+def test_score_is_d4rls_for_whole_episodes_of_its_tasks(task, horizon, physics, score):
+    found = _score(reference_scores("hopper")[1], task, horizon, physics)
     assert parsed(to_json(found))["evaluation/normalized-score"] == score
     assert bool(found["note"]) is (score is None)
 

@@ -296,7 +296,7 @@ def test_episodes_of_another_length_than_d4rls_have_no_score_and_say_so(tmp_path
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("epoch,evaluation/return-average\n0,6.0\n", "no reference returns for mine:make: use"),
+        ("epoch,evaluation/return-average\n0,6.0\n", "no reference returns for mine:make; use"),
         ("epoch,model_evaluation/return-average\n0,7.0\n", "use --metric model-return"),
         ("epoch\n0\n", "no number in evaluation/return-average"),
     ],

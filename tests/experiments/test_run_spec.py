@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from experiments.run_spec import (
 )
 from mopo_tf2.configs.bc import BCConfig
 from mopo_tf2.errors import InputError
+from tests.data.minari_sets import box, env_spec, random_episodes, write
 
 
 def test_a_spec_survives_its_file(tmp_path: Path) -> None:
@@ -97,3 +99,105 @@ def test_out_of_distribution_tasks_say_how_their_data_are_made() -> None:
         build_spec("halfcheetah_jump")
     spec = build_spec("halfcheetah-jump", {"dataset": "mine.hdf5"})
     assert dataclasses.replace(spec, seed=1).environment == "halfcheetah-jump"
+
+
+# Data that name their environment.
+
+HOPPER = "mujoco/hopper/medium-v0"
+
+
+@pytest.fixture
+def minari_set(tmp_path, monkeypatch):
+    """Write a dataset of Hopper's sizes, which names an environment; return how to name it."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+    def made(dataset_id=HOPPER, sizes=(11, 3), bound=1.0, **metadata):
+        obs_dim, act_dim = sizes
+        spaces = box(obs_dim), box(act_dim, bound)
+        write(dataset_id, *spaces, random_episodes(*sizes, bound=bound), metadata)
+        return f"minari:{dataset_id}"
+
+    return made
+
+
+def evaluated(spec):
+    return spec.environment, spec.physics
+
+
+@pytest.mark.parametrize(
+    ("named", "config", "changes", "expected"),
+    [
+        ("Hopper-v2", "hopper_medium", {}, ("hopper", "d4rl")),
+        ("Hopper-v3", "hopper_medium", {}, ("hopper", "d4rl")),
+        ("hopper-medium-v2", "hopper_medium", {}, ("hopper", "d4rl")),
+        ("Hopper-v4", "hopper_medium", {}, ("Hopper-v4", "gymnasium")),
+        ("Hopper-v5", "hopper_medium", {}, ("hopper", "gymnasium")),
+        ("Hopper-v5", "hopper_medium", {"physics": "d4rl"}, ("hopper", "d4rl")),
+        ("Hopper-v4", "hopper_medium", {"physics": "d4rl"}, ("hopper", "d4rl")),
+        ("Hopper-v2", "hopper_medium", {"physics": "gymnasium"}, ("hopper", "gymnasium")),
+        ("Hopper-v5", "hopper_medium", {"environment": "hopper"}, ("hopper", "gymnasium")),
+        ("Hopper-v5", "hopper_medium", {"environment": "Hopper-v4"}, ("Hopper-v4", "gymnasium")),
+        ("Hopper-v5", "hopper_medium", {"environment": "none"}, ("none", "d4rl")),
+        ("Mine-v0", "hopper_medium", {"environment": "hopper"}, ("hopper", "d4rl")),
+        ("Hopper-v5", "own", {}, ("hopper", "gymnasium")),
+        ("Hopper-v5", "own", {"physics": "d4rl"}, ("hopper", "d4rl")),
+        ("Hopper-v5", "own", {"environment": "none"}, ("none", "none")),
+        ("Swimmer-v5", "own", {}, ("Swimmer-v5", "gymnasium")),
+    ],
+)
+def test_evaluation_follows_the_data_unless_told_otherwise(
+    minari_set, named, config, changes, expected
+):
+    dataset = minari_set(env_spec=env_spec(named))
+    assert evaluated(build_spec(config, {"dataset": dataset, **changes})) == expected
+
+
+def test_data_that_name_no_environment_leave_the_configuration_its_own(minari_set):
+    dataset = minari_set()
+    assert evaluated(build_spec("hopper_medium", {"dataset": dataset})) == ("hopper", "d4rl")
+    assert evaluated(build_spec("own", {"dataset": dataset})) == ("none", "none")
+
+
+def test_own_takes_length_of_episodes_and_termination_from_the_data(minari_set):
+    dataset = minari_set(env_spec=env_spec("Hopper-v5", steps=70))
+    spec = build_spec("own", {"dataset": dataset})
+    config = spec.algorithm
+    assert (config.max_path_length, config.eval_n_episodes, spec.termination) == (70, 10, "hopper")
+    settings = {"max_path_length": "30", "eval_n_episodes": "4"}
+    spec = build_spec("own", {"dataset": dataset, "termination": "never"}, settings)
+    config = spec.algorithm
+    assert (config.max_path_length, config.eval_n_episodes, spec.termination) == (30, 4, "never")
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (env_spec("Evil-v0"), "Evil-v0 is not one of Gymnasium's own"),
+        (env_spec("evil:Evil-v0"), "evil:Evil-v0 is not one of Gymnasium's own"),
+        (env_spec("GymV26Environment-v0"), "is not one of Gymnasium's own"),
+        (env_spec("Hopper-v5", wrappers=[{"name": "W", "entry_point": "evil:W"}]), "wrappers"),
+        (env_spec("Hopper-v5", xml_file="/etc/passwd"), "an argument xml_file"),
+        (env_spec("Hopper-v5", healthy_z_range={"a": 1}), "an argument healthy_z_range"),
+        (env_spec("Swimmer-v5"), "is data of Swimmer-v5, the configuration hopper_medium is for"),
+        (env_spec("HalfCheetah-v5"), "is data of halfcheetah"),
+    ],
+)
+def test_an_environment_that_no_dataset_may_have_made_is_refused(minari_set, named, words):
+    dataset = minari_set(env_spec=named)
+    with pytest.raises(InputError, match=words):
+        build_spec("hopper_medium", {"dataset": dataset})
+    assert "evil" not in sys.modules
+
+
+def test_gymnasiums_tasks_have_no_other_physics(minari_set):
+    dataset = minari_set(env_spec=env_spec("Swimmer-v5"))
+    for changes in ({"physics": "d4rl"}, {"physics": "d4rl", "environment": "Swimmer-v5"}):
+        with pytest.raises(InputError, match=r"Swimmer-v5 has Gymnasium's physics"):
+            build_spec("own", {"dataset": dataset, **changes})
+
+
+def test_plain_arguments_are_part_of_the_name_those_of_pictures_are_not(minari_set):
+    named = env_spec("Hopper-v5", render_mode="rgb_array", width=9, healthy_z_range=[0.6, 2.0])
+    spec = build_spec("hopper_medium", {"dataset": minari_set(env_spec=named)})
+    assert evaluated(spec) == ("Hopper-v5(healthy_z_range=[0.6, 2.0])", "gymnasium")
+    assert spec.termination == "hopper"

@@ -1,9 +1,11 @@
 """Runs through the real command line: reproducible, resumable, refusing."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import h5py
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from experiments.run_spec import build_spec
 from experiments.training import _opening_lines
 from mopo_tf2.checkpoints import checkpoints
 from mopo_tf2.data.datasets import load_dataset
+from tests.data.minari_sets import box, env_spec, random_episodes, write
 from tests.eager import eagerly
 from tests.experiments.conftest import EPOCHS
 from tests.experiments.tiny_runs import (
@@ -352,3 +355,111 @@ def test_training_without_a_simulator_says_where_its_returns_are_from(
     table = RunFolder(run).progress()
     assert np.isfinite(table["model_evaluation/return-average"]).all()
     assert table["evaluation/return-average"].isna().all()
+
+
+# Data that name their environment.
+
+
+def minari_words(dataset_id: str, config: str, out: Path, *more: str) -> list[str]:
+    settings = [w for w in settings_words("bc", 1) if not w.startswith("max_path_length")]
+    data = ["--algorithm", "bc", "--dataset", f"minari:{dataset_id}"]
+    return ["train", config, *data, "--out", str(out), *more, "--set", *settings]
+
+
+@pytest.mark.parametrize(
+    ("named", "more", "first_line", "second_line", "score"),
+    [
+        (
+            "Hopper-v5",
+            (),
+            "hopper with gymnasium physics (the data's own, Hopper-v5)",
+            "no normalized score: D4RL's scores belong to its own physics, not to gymnasium.",
+            False,
+        ),
+        (
+            "Hopper-v5",
+            ("--physics", "d4rl"),
+            "hopper with d4rl physics (not the data's own, Hopper-v5)",
+            "",
+            True,
+        ),
+        ("Hopper-v2", (), "hopper with d4rl physics (the data's own, Hopper-v2)", "", True),
+    ],
+    ids=["v5", "v5 in other physics", "v2"],
+)
+def test_where_data_are_evaluated_is_said_and_recorded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+    more: tuple[str, ...],
+    first_line: str,
+    second_line: str,
+    score: bool,
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "sets"))
+    metadata = {"env_spec": env_spec(named)}
+    write("mujoco/hopper/medium-v0", box(11), box(3, 1.0), random_episodes(11, 3), metadata)
+    with eagerly():
+        answer = mopo(
+            *minari_words("mujoco/hopper/medium-v0", "hopper_medium", tmp_path / "run", *more)
+        )
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    assert first_line in lines[0]
+    assert (second_line in lines[1]) or not second_line
+    run = RunFolder(tmp_path / "run")
+    same = "not the data's" not in first_line
+    assert run.recorded["dataset"]["environment"] == named
+    assert run.recorded["environment"]["same_as_data"] is same
+    assert run.progress()["evaluation/normalized-score"].notna().all() == score
+    assert run.progress()["evaluation/return-average"].notna().all()
+    text = mopo("table", tmp_path / "run", "--include-unfinished", "--metric", "return").out
+    assert (f"its data are of {named}" in text) is not same
+    text = mopo("table", tmp_path / "run").out
+    assert ("D4RL's scores belong to its own physics" in text) is not score
+
+
+def test_a_task_of_gymnasium_trains_from_its_data_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "sets"))
+    environment = gymnasium.make("Pendulum-v1", max_episode_steps=12)
+    assert environment.spec is not None
+    environment.action_space.seed(0)
+    episodes = []
+    for seed in range(10):
+        observations, ended = [environment.reset(seed=seed)[0]], False
+        actions = [environment.action_space.sample() for _ in range(12)]
+        for action in actions:
+            observation, _, terminated, truncated, _ = environment.step(action)
+            observations.append(observation)
+            ended = terminated or truncated
+        assert ended
+        episodes.append((observations, actions, False))
+    kinds = environment.observation_space, environment.action_space
+    write("classic/pendulum-v0", *kinds, episodes, {"env_spec": environment.spec.to_json()})
+    with eagerly():
+        answer = mopo(*minari_words("classic/pendulum-v0", "own", tmp_path / "run"))
+    assert answer.code == 0, answer.err
+    assert (
+        "120 transitions of minari:classic/pendulum-v0, Pendulum-v1 (the data's own" in answer.out
+    )
+    run = RunFolder(tmp_path / "run")
+    assert (run.spec.environment, run.spec.physics) == ("Pendulum-v1", "gymnasium")
+    assert run.spec.algorithm.max_path_length == 12
+    assert run.recorded["dataset"]["action_bounds"] == {"low": [-2.0], "high": [2.0]}
+    assert run.progress()["evaluation/episode-length-avg"].iloc[0] == 12
+    found = json.loads(mopo("evaluate", tmp_path / "run", "--episodes", "1", "--json").out)
+    assert (found["environment"], found["lengths"]) == ("Pendulum-v1", [12])
+    assert found["note"] == "no normalized score: D4RL has no reference returns for Pendulum-v1"
+
+
+def test_a_simulator_with_other_action_bounds_than_the_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "sets"))
+    metadata = {"env_spec": env_spec("Pendulum-v1")}
+    write("any/pendulum-v0", box(3), box(1, 1.5), random_episodes(3, 1, bound=1.5), metadata)
+    line = refused(*minari_words("any/pendulum-v0", "own", tmp_path / "run"))
+    assert "has actions from [-1.5] to [1.5], Pendulum-v1 from [-2.0] to [2.0]" in line
+    assert not (tmp_path / "run").exists()

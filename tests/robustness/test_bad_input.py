@@ -87,7 +87,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path / "none"))
     monkeypatch.setattr("mopo_tf2.algorithms.registry.make_algorithm", begin)
     monkeypatch.setattr("mopo_tf2.data.datasets.download", begin)
-    monkeypatch.setattr("mopo_tf2.data.minari.read_minari", begin)
+    monkeypatch.setattr("mopo_tf2.data.minari._folder_of", begin)
     monkeypatch.setattr("experiments.collection._roll_out", begin)
     return tmp_path
 
