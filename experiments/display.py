@@ -61,6 +61,7 @@ class TrainingDisplay:
         console: where the lines go; it draws the bar if it is live.
         on_holdout: called with each epoch of ensemble training and its hold-out losses [E]; what
             it raises ends the training.
+        on_distribution: called with the name and the values [n] of each distribution.
         clock: seconds, monotonic.
     """
 
@@ -68,9 +69,11 @@ class TrainingDisplay:
         self,
         console: DurableConsole,
         on_holdout: Callable[[int, np.ndarray], None] = lambda epoch, losses: None,
+        on_distribution: Callable[[str, np.ndarray], None] = lambda name, values: None,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self._on_holdout, self._clock = on_holdout, clock
+        self.distribution = on_distribution  # See ``Progress.distribution``.
         columns = (_TITLE, BarColumn(), MofNCompleteColumn(), _NOTE)
         self._console = console
         self._bar = Progress(*columns, console=console, transient=True)

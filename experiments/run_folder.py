@@ -43,6 +43,7 @@ Checkpoint = tuple[dict[str, np.ndarray], dict[str, Any]]
 """Arrays by name, and counters or other metadata."""
 CONFIG, PARAMS, VARIANT = "config.json", "params.json", "variant.json"
 PROGRESS, _HOLDOUT, _STATUS = "progress.csv", "model_holdout.csv", "status.json"
+_LOGGERS = "loggers.json"
 POLICY, MODEL = Path("policy", "policy.npz"), Path("model", "model.npz")
 _CHECKPOINTS = "checkpoints"
 _METADATA: dict[str, Any] = {
@@ -110,7 +111,6 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._columns: list[str] | None = None
-        self._events: Any = None
 
     def __str__(self) -> str:
         return str(self.path)
@@ -224,7 +224,7 @@ class RunFolder:
     # Progress.
 
     def write_row(self, metrics: Mapping[str, float]) -> None:
-        """Append one row to progress.csv and to the TensorBoard events; both are on disk after.
+        """Append one row to progress.csv; it is on disk after.
 
         The first row sets the columns, "epoch" among them; ValueError if ``metrics`` has other
         names. Floats are written with every digit, nan as ``nan``.
@@ -243,13 +243,11 @@ class RunFolder:
             file.write(f"{header}{row}\n")
             file.flush()
             os.fsync(file.fileno())
-        self._write_events(metrics)
 
     def truncate(self, last_epoch: int) -> int:
         """Cut progress.csv back to the epochs up to ``last_epoch``; return how many rows are left.
 
-        For continuing from a checkpoint. A half-written last row goes too. TensorBoard drops older
-        events by itself: each session begins with a mark.
+        For continuing from a checkpoint. A half-written last row goes too.
         """
         path = self.path / PROGRESS
         lines = _whole_lines(path)
@@ -303,31 +301,21 @@ class RunFolder:
         except (OSError, KeyError, ValueError, IndexError):
             return 0, math.nan
 
-    def _write_events(self, metrics: Mapping[str, float]) -> None:
-        # Late: reading a folder does not need them.
-        from tensorboard.compat.proto import event_pb2, summary_pb2
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    # What sinks other than progress.csv keep here.
 
-        about = {"step": int(metrics["epoch"]), "wall_time": time.time()}
-        if self._events is None:
-            self._events = EventFileWriter(str(self.path / "tensorboard"))
-            # From this epoch on TensorBoard drops what older files say. The first session needs
-            # the mark too: to TensorBoard the first one of a run is not a restart.
-            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-            self._events.add_event(event_pb2.Event(session_log=start, **about))
-        values = [
-            summary_pb2.Summary.Value(tag=name, simple_value=float(value))
-            for name, value in metrics.items()
-        ]
-        summary = summary_pb2.Summary(value=values)
-        self._events.add_event(event_pb2.Event(summary=summary, **about))
-        self._events.flush()
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the run is, by flat names, as ``write_spec`` wrote it."""
+        return _read_object(self.path / PARAMS, [])
 
-    def close(self) -> None:
-        """Close the TensorBoard events, if there are any."""
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+    def logger_state(self, name: str) -> dict[str, Any]:
+        """Return what a sink remembers of itself; see ``loggers``. Empty if that is nothing."""
+        state = _read_object(self.path / _LOGGERS, []).get(name)
+        return state if isinstance(state, dict) else {}
+
+    def write_logger_state(self, name: str, state: Mapping[str, Any]) -> None:
+        """Keep what a sink remembers, atomically."""
+        write_json(self.path / _LOGGERS, {**_read_object(self.path / _LOGGERS, []), name: state})
 
     # Sweeps.
 

@@ -119,7 +119,7 @@ def _following_data(
         physics in (None, own_physics) or task in TASKS,
         f"{task} has Gymnasium's physics: leave --physics.",
     )
-    found = {"environment": task, "physics": physics or own_physics}
+    found: dict[str, Any] = {"environment": task, "physics": physics or own_physics}
     # Arguments may change when an episode ends.
     if changes.get("termination") is None and not task.endswith(")"):
         found["termination"] = _termination_of(robot_of(task), spec.termination)

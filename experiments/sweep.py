@@ -27,6 +27,7 @@ from mopo_tf2.errors import DivergenceError, InputError
 from mopo_tf2.files import write_json
 
 from .display import DurableConsole
+from .loggers import DEFAULT_LOGGERS, require_loggers
 from .run_folder import RunFolder, Status, held
 from .run_spec import require_same, spec_to_dict
 from .sweep_plan import SWEEP_FILE, Trial, check_folder, read_plan
@@ -46,6 +47,7 @@ class Resources(NamedTuple):
     cpus: int = 1  # Of each trial; its TensorFlow keeps as many threads busy.
     gpus: float = 0.0  # Of each trial; a fraction shares one.
     max_failures: int = 3  # How often a trial whose process or machine died is retried.
+    loggers: tuple[str, ...] = DEFAULT_LOGGERS  # Of each trial.
 
 
 def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resume: bool) -> int:
@@ -56,6 +58,7 @@ def run_sweep(trials: Sequence[Trial], out: Path, resources: Resources, *, resum
     """
     from .training import Interrupts, gather
 
+    require_loggers(resources.loggers)
     out, existed = Path(os.path.abspath(out)), out.exists()
     with contextlib.ExitStack() as stack:
         if existed:
@@ -184,6 +187,7 @@ def run_trial(out: Path, folder: str, resources: Resources, cwd: str, model: Non
     run.write_status(status)
     threads, device = str(resources.cpus), "gpu" if resources.gpus else "cpu"
     command = [sys.executable, "-m", __name__, str(out), folder, threads, device]
+    command += resources.loggers
     # The first of two trials on one GPU would take all of its memory.
     with run.log.open("ab") as log:
         streams: Any = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
@@ -210,7 +214,9 @@ def run_trial(out: Path, folder: str, resources: Resources, cwd: str, model: Non
         raise RuntimeError(f"killed by {signal.Signals(-code).name}" if code < 0 else line)
 
 
-def main(out: Path, folder: str, threads: int, device: str) -> int:
+def main(
+    out: Path, folder: str, threads: int, device: str, loggers: Sequence[str] = DEFAULT_LOGGERS
+) -> int:
     """Start or resume the run of a trial, whichever its folder calls for; return the exit code."""
     from mopo_tf2.device import use_device
 
@@ -224,7 +230,8 @@ def main(out: Path, folder: str, threads: int, device: str) -> int:
             update_run(out, trial)
         resume = run.is_run
         spec = run.spec if resume else trial.spec_in(out)
-        train_run(spec, run, resume=resume, model_only=trial.model_only, prepare=prepare)
+        how: Any = {"resume": resume, "model_only": trial.model_only, "loggers": loggers}
+        train_run(spec, run, **how, prepare=prepare)
     except KeyboardInterrupt as stopped:
         print(str(stopped).partition(";")[0], flush=True)
         return INTERRUPTED
@@ -293,4 +300,4 @@ if __name__ == "__main__":
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
     # Ray blocks it in its processes, and children inherit that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:]))

@@ -9,7 +9,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -41,6 +41,7 @@ from mopo_tf2.own_functions import one_line
 from mopo_tf2.types import TerminationFn, Transitions
 
 from .display import DurableConsole, TrainingDisplay
+from .loggers import DEFAULT_LOGGERS, Loggers, require_loggers
 from .run_folder import Checkpoint, RunFolder, put_model
 from .run_spec import RunSpec, require_same
 
@@ -231,6 +232,7 @@ def train_run(
     *,
     resume: bool = False,
     model_only: bool = False,
+    loggers: Sequence[str] = DEFAULT_LOGGERS,
     prepare: Callable[[], None],
 ) -> "OfflineAlgorithm":
     """Train a run to its end, from the start or from its last checkpoint.
@@ -242,6 +244,7 @@ def train_run(
         folder: made if need be; holds the run that is resumed, and no other one.
         resume: whether to continue.
         model_only: stop once the ensemble is trained.
+        loggers: names of sinks, see ``loggers.LOGGERS``.
         prepare: called between the checks and the training, to load TensorFlow on a device.
 
     Raises:
@@ -252,6 +255,7 @@ def train_run(
 
     Original: examples/development/main.py:ExperimentRunner._setup
     """
+    require_loggers(loggers)
     if resume:
         require_same(folder.spec, spec, folder.path)
     else:
@@ -267,7 +271,7 @@ def train_run(
             lines = _opening_lines(spec, folder, materials.dataset, model_only)
             print(*lines, sep="\n", flush=True)
         prepare()
-        return _Runner(spec, folder, materials, checkpoint).run(model_only)
+        return _Runner(spec, folder, materials, checkpoint).run(model_only, loggers)
 
 
 def _take_up(spec: RunSpec, folder: RunFolder, dataset: Dataset) -> Checkpoint | None:
@@ -313,7 +317,10 @@ class _Runner:
         from mopo_tf2.algorithms.registry import make_algorithm
 
         self.spec, self.folder, config = spec, folder, spec.algorithm
-        self.display = TrainingDisplay(DurableConsole(file=sys.stdout), folder.write_holdout)
+        self.loggers = Loggers(folder)
+        self.display = TrainingDisplay(
+            DurableConsole(file=sys.stdout), self._write_holdout, self.loggers.distribution
+        )
         said = "stopping after this epoch; press Ctrl-C again to stop at once."
         self.interrupts = Interrupts(said)
         self._model_saved = time.monotonic()
@@ -337,21 +344,23 @@ class _Runner:
                 f"the checkpoint of {folder} does not fit this run: {error}."
             ) from error
 
-    def run(self, model_only: bool) -> "OfflineAlgorithm":
+    def run(self, model_only: bool, loggers: Sequence[str]) -> "OfflineAlgorithm":
         """Train to the end, or to the end of the model's training."""
+        finished = False
         try:
+            self.loggers.start(loggers)
             with self.interrupts, self.display:
                 self._obtain_model()
                 if not model_only:
                     self._train_policy()
+            finished = not self.interrupts.requested
         except KeyboardInterrupt:
             self.interrupts.requested = True
         except OSError as error:
             why = f"{error.strerror or error}; {self._how_to_resume(model_only)}"
             raise OSError(error.errno, why, error.filename or str(self.folder)) from error
         finally:
-            with contextlib.suppress(OSError):  # The events' last page on a full disk.
-                self.folder.close()
+            self.loggers.close(finished=finished)
         if self.interrupts.requested:
             raise Interrupted(self._how_to_resume(model_only)) from None
         return self.algorithm
@@ -373,6 +382,10 @@ class _Runner:
             self.folder.save_model(algorithm.ensemble, algorithm.model_metrics["model/val_loss"])
         self.folder.save_checkpoint(algorithm)
 
+    def _write_holdout(self, epoch: int, losses: np.ndarray) -> None:
+        self.folder.write_holdout(epoch, losses)
+        self.loggers.holdout(epoch, losses)
+
     def _save_model_training(self) -> None:
         """Save the ensemble's unfinished training, unless that was done a moment ago."""
         if time.monotonic() - self._model_saved >= _MODEL_CHECKPOINT_SECONDS:
@@ -383,6 +396,7 @@ class _Runner:
         config = self.spec.algorithm
         for metrics in self.algorithm.train():
             self.folder.write_row(metrics)
+            self.loggers.row(metrics)
             done = self.algorithm.epoch
             last = done >= config.n_epochs or self.interrupts.requested
             if last or done % config.checkpoint_frequency == 0:

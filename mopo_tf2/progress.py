@@ -46,6 +46,10 @@ class Progress(Protocol):
         """``done`` of at most ``total`` lockstep evaluation steps are done."""
         return None
 
+    def distribution(self, name: str, values: np.ndarray) -> None:
+        """``values`` [n] are what one quantity was in this epoch: returns, penalties."""
+        return None
+
     def epoch_finished(self, epoch: int, metrics: dict[str, float]) -> None:
         """Policy-training ``epoch`` ended with ``metrics`` (the row of progress.csv)."""
         return None

@@ -46,6 +46,14 @@ def add_settings(add: Callable[..., Any], help: str) -> None:
     add("--set", dest="settings", metavar="KEY=VALUE", help=help, **several)
 
 
+def add_loggers(add: Callable[..., Any]) -> None:
+    """Add ``--logger NAME ...``; see ``loggers``."""
+    help = "where the numbers of each epoch go beside progress.csv: tensorboard (the default), "
+    help += "wandb, mlflow (docs/logging.md)"
+    choices: Any = {"choices": ("tensorboard", "wandb", "mlflow"), "default": ["tensorboard"]}
+    add("--logger", nargs="+", metavar="NAME", help=help, **choices)
+
+
 def read_settings(options: argparse.Namespace) -> dict[str, str]:
     """Return the values of ``--set``, and of ``--epochs`` if the command has it, by key.
 

@@ -10,7 +10,7 @@ from mopo_tf2.configs.d4rl import TASKS
 from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS
 
 from ..run_spec import CODE_FIELDS
-from . import add_command, add_settings, read_settings
+from . import add_command, add_loggers, add_settings, read_settings
 
 _EPILOG = """examples:
   mopo-tf2 sweep --suite d4rl --seeds 3 --out runs/table1
@@ -61,6 +61,7 @@ def add_parsers(commands: Any) -> None:
     add("--gpus-per-trial", type=float, default=0.0, metavar="N", help="0.5: two share one (0)")
     help = "how often a trial whose process or machine died is retried (3)"
     add("--max-failures", type=int, default=3, metavar="N", help=help)
+    add_loggers(add)
 
 
 def sweep(options: argparse.Namespace) -> int:
@@ -94,5 +95,5 @@ def sweep(options: argparse.Namespace) -> int:
         grid=options.grid,
         share_model=options.share_model,
     )
-    resources = Resources(options.address, cpus, gpus, failures)
+    resources = Resources(options.address, cpus, gpus, failures, tuple(options.logger))
     return run_sweep(trials, Path(options.out), resources, resume=options.resume)

@@ -11,7 +11,7 @@ from mopo_tf2.configs.methods import DEFAULT_METHOD, METHODS, TITLES
 from mopo_tf2.errors import InputError
 
 from ..run_spec import RunSpec, build_spec, changed_spec
-from . import add_command, add_settings, read_settings
+from . import add_command, add_loggers, add_settings, read_settings
 
 if TYPE_CHECKING:
     from mopo_tf2.algorithms.offline import OfflineAlgorithm
@@ -72,6 +72,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--termination", metavar="NAME", help=help)
     help = "of the built-in tasks (default: what the data name, minari:ID; else d4rl)"
     add("--physics", choices=("d4rl", "gymnasium"), help=help)
+    add_loggers(add)
     add_settings(add, "set fields of the configuration, listed below")
 
 
@@ -148,7 +149,8 @@ def _start_or_resume(
     else:
         spec = with_model_architecture(spec, set(settings))
     prepare = functools.partial(use_device, options.device, tf32=options.tf32)
-    return train_run(spec, folder, resume=resume, model_only=model_only, prepare=prepare)
+    how: Any = {"resume": resume, "model_only": model_only, "loggers": options.logger}
+    return train_run(spec, folder, **how, prepare=prepare)
 
 
 def train_model(options: argparse.Namespace) -> int:

@@ -111,6 +111,7 @@ class MOPO(OfflineSAC):
         config = self.config
         starts = rollout_starts(self.environment_pool, config.rollout_batch_size, self.streams.host)
         statistics = RolloutStatistics(config.rollout_batch_size, config.penalty_coeff)
+        penalties = []
         for step in branched_rollouts(
             self.model_environment,
             lambda observations: self._sample_actions(observations, config.rollout_chunk_size),
@@ -122,6 +123,8 @@ class MOPO(OfflineSAC):
         ):
             self.model_pool.add(step.transitions)
             statistics.add(step)
+            penalties.append(step.penalties[:, 0])
+        self.progress.distribution("model/penalty", np.concatenate(penalties))
         return statistics.metrics()
 
     def _batches(self, count: int) -> Transitions:
@@ -148,6 +151,7 @@ class MOPO(OfflineSAC):
             seed=evaluation_seeds(self.seed, self.epoch, 1)[0],
             on_step=self.progress.evaluation_step,
         )
+        self.progress.distribution("model_evaluation/return", in_the_model.returns)
         return {**metrics, **model_return_statistics(in_the_model)}
 
     def named_variables(self) -> dict[str, keras.Variable]:

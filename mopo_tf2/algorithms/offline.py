@@ -224,6 +224,7 @@ class OfflineAlgorithm(abc.ABC):
             max_path_length=self.config.max_path_length,
             on_step=self.progress.evaluation_step,
         )
+        self.progress.distribution("evaluation/return", episodes.returns)
         statistics = return_statistics(episodes)
         average = statistics["evaluation/return-average"]
         return {

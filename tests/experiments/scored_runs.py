@@ -30,8 +30,6 @@ def write_run(
     own = {"n_epochs": max(len(scores), 1) if asked is None else asked, **(settings or {})}
     spec = build_spec(config, changes, {name: str(value) for name, value in own.items()})
     folder = RunFolder(path)
-    # Nobody reads the events of TensorBoard here, and they take TensorFlow to write.
-    folder._write_events = lambda metrics: None  # type: ignore[method-assign]
     folder.write_spec(spec, {"dataset": {"name": Path(spec.dataset).name, "sha256": sha256}})
     references = catalog.scores_of_task(spec.environment, spec.algorithm.max_path_length)
     low, high = (0.0, 100.0) if math.isnan(references[0]) else references

@@ -24,8 +24,7 @@ def free_port():
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(RunFolder, "_write_events", lambda *_: None)
+def run(tmp_path):
     folder = RunFolder(tmp_path / "runs/seed_0")
     folder.write_spec(build_spec("halfcheetah_mixed", {"model": None}))
     for epoch in range(2):
