@@ -148,8 +148,8 @@ def test_mirrors_are_asked_before_d4rls_address(folders, monkeypatch, capsys, se
 
 
 def test_a_mirror_that_is_no_address_is_refused(monkeypatch):
-    monkeypatch.setenv("MOPO_D4RL_MIRROR", "file:///etc")
-    with pytest.raises(InputError, match="MOPO_D4RL_MIRROR holds 'file:///etc'"):
+    monkeypatch.setenv("MOPO_D4RL_MIRROR", "ftp://server/folder")
+    with pytest.raises(InputError, match="MOPO_D4RL_MIRROR holds 'ftp://server/folder'"):
         load_dataset("hopper-medium-v2")
 
 

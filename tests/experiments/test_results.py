@@ -289,8 +289,15 @@ def test_episodes_of_another_length_than_d4rls_have_no_score_and_say_so(tmp_path
     (folder.path / "progress.csv").write_text(rows)
     row = only(tmp_path, "score")
     assert math.isnan(row[BEST])
-    assert "episodes of at most 20 steps, D4RL's have 1000" in row["remarks"][0]
+    assert "belong to episodes of 1000 steps, not 20" in row["remarks"][0]
     assert only(tmp_path, "return")[LAST] == 99.0
+
+
+def test_runs_in_other_physics_than_d4rls_have_no_score_and_say_so(tmp_path):
+    write_run(tmp_path / "run", [50.0], physics="gymnasium")
+    row = only(tmp_path, "score")
+    assert math.isnan(row[BEST])
+    assert "D4RL's scores belong to its own physics, not to gymnasium" in row["remarks"][0]
 
 
 @pytest.mark.parametrize(
