@@ -153,6 +153,12 @@ def test_an_end_that_another_attempt_repeats_is_noted(
     assert RunFolder(out / "run").status == Status(state=state, attempts=1, error=error)
 
 
+def test_a_trial_is_told_the_loggers_of_the_sweep(put: Put) -> None:
+    out = put("print(' '.join(sys.argv[-2:]))")
+    run_trial(out, "run", Resources(loggers=("wandb", "mlflow")), "/")
+    assert RunFolder(out / "run").log.read_text() == "wandb mlflow\n"
+
+
 @pytest.mark.parametrize(
     ("code", "named"),
     [
@@ -238,12 +244,13 @@ def test_an_ensemble_is_trained_once_and_found_after_a_move(few_rows: Path, tmp_
 def test_the_exit_code_says_how_a_trial_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, code: int
 ) -> None:
-    def train_run(*_: Any, **__: Any) -> None:
+    def train_run(*_: Any, loggers: Any, **__: Any) -> None:
+        assert loggers == ["mlflow"]
         raise raised
 
     monkeypatch.setattr("experiments.training.train_run", train_run)
     write_plan(tmp_path, [plan(tmp_path, 1)])
-    assert sweep.main(tmp_path, str(RUN), 1, "cpu") == code
+    assert sweep.main(tmp_path, str(RUN), 1, "cpu", ["mlflow"]) == code
 
 
 def test_a_trial_waits_for_the_last_attempt_and_does_not_outlive_its_task(tmp_path: Path) -> None:

@@ -89,7 +89,10 @@ def test_two_runs_of_one_seed_count_once_and_the_finished_one_does(tmp_path):
     [
         ({"scores": CONSTANT, "asked": 20}, "12 of 20"),
         ({"scores": [7.0] * 11 + [math.nan]}, "last epoch (12) is nan: no LAST"),
-        ({"scores": CONSTANT, "settings": {"max_path_length": 20}}, "belong to episodes of 1000 steps, not 20"),
+        (
+            {"scores": CONSTANT, "settings": {"max_path_length": 20}},
+            "belong to episodes of 1000 steps, not 20",
+        ),
     ],
 )
 def test_a_row_without_a_number_says_why(tmp_path, options, why):
