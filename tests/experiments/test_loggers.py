@@ -123,6 +123,9 @@ def leveldb_log(content: bytes) -> Iterator[bytes]:
 
 def wandb_records(folder: RunFolder) -> tuple[set[str], dict[str, list[tuple[int, float]]]]:
     """Return the ids and the history, by metric, of wandb's local files."""
+    import wandb
+
+    wandb.teardown()  # As at the end of the process: its service may still be writing.
     from wandb.proto.wandb_internal_pb2 import Record
 
     ids, history = set(), defaultdict[str, list[tuple[int, float]]](list)
